@@ -1,0 +1,35 @@
+#pragma once
+/// XXH3 (xxHash 0.8), compiled into the program so that it runs at the speed of this processor's vectors.
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+namespace stoa {
+
+std::uint64_t xxh3_64(std::span<const std::byte> bytes, std::uint64_t seed = 0);
+
+/// 128 bits as 32 hexadecimal digits, high half first (the form `xxhsum -H2` prints).
+std::string xxh3_128_hex(std::span<const std::byte> bytes);
+
+/// 16 hexadecimal digits.
+std::string hex64(std::uint64_t value);
+
+/// The same digest over a stream of parts.
+class Xxh3Stream {
+ public:
+  Xxh3Stream();
+  Xxh3Stream(Xxh3Stream&&) noexcept;
+  Xxh3Stream& operator=(Xxh3Stream&&) noexcept;
+  ~Xxh3Stream();
+  void update(std::span<const std::byte> bytes);
+  std::uint64_t digest_64() const;
+  std::string digest_128_hex() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace stoa

@@ -1,0 +1,22 @@
+# Everything Stoa links, found once. All of it is in Debian 12: scripts/install_packages has the list.
+
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+find_package(OpenMP REQUIRED COMPONENTS CXX)
+find_package(fmt REQUIRED)
+find_package(yaml-cpp REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(CLI11 REQUIRED)
+# oneDNN's own package file asks for OpenCL headers, which the CPU engine does not need.
+find_library(STOA_ONEDNN_LIBRARY dnnl REQUIRED)
+find_path(STOA_ONEDNN_INCLUDE dnnl.hpp PATH_SUFFIXES oneapi/dnnl REQUIRED)
+add_library(Stoa::onednn UNKNOWN IMPORTED)
+set_target_properties(Stoa::onednn PROPERTIES IMPORTED_LOCATION ${STOA_ONEDNN_LIBRARY} INTERFACE_INCLUDE_DIRECTORIES ${STOA_ONEDNN_INCLUDE})
+pkg_check_modules(HDF5 REQUIRED IMPORTED_TARGET GLOBAL hdf5-serial)
+pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET GLOBAL libpcre2-8)
+pkg_check_modules(MPI REQUIRED IMPORTED_TARGET GLOBAL ompi-c)
+if(STOA_TESTS)
+  find_package(GTest REQUIRED)
+  find_package(benchmark REQUIRED)
+  include(GoogleTest)
+endif()

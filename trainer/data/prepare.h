@@ -1,0 +1,19 @@
+#pragma once
+/// From text files to tokenizer.json and PREFIX.{bin,idx}: what `stoa data prepare` does and `stoa run` does first.
+#include "stoa/base/log.h"
+#include "stoa/trainer/settings.h"
+
+namespace stoa::trainer {
+
+struct PreparedData {
+  std::int64_t documents = 0;
+  std::int64_t tokens = 0;
+  std::int64_t text_bytes = 0;  ///< 0 where nothing had to be done
+};
+
+/// Makes what is missing: the tokenizer (trained on the text, vocabulary_size entries) and the data set (each document
+/// followed by end-of-text). A tokenizer of another size than vocabulary_size is a DataError. Whole files only, by rename; a
+/// second call finds everything there and does nothing. A progress line each 2 seconds.
+PreparedData prepare_data(const DataSettings& settings, std::int64_t vocabulary_size, Log& log);
+
+}  // namespace stoa::trainer

@@ -1,0 +1,56 @@
+#pragma once
+/// Causal attention in tiles with the running softmax of FlashAttention (arXiv 2205.14135, 2307.08691): no T x T matrix in
+/// memory. Grouped queries (arXiv 2305.13245): query head h reads key-value head h / (H / K).
+///
+/// B samples, T tokens, H query heads, K key-value heads, E head width, C = (H + 2K) * E columns of qkv (see heads.h).
+/// o_bthe has H * E columns. Scores are scaled by 1 / sqrt(E). Sums are fp32. Work is cut by (sample, head): the bits do not
+/// depend on the number of threads.
+#include <cstdint>
+#include <span>
+
+#include "stoa/trainer/kernels/bf16.h"
+#include "stoa/trainer/kernels/cpu_queue.h"
+#include "stoa/trainer/kernels/philox.h"
+
+namespace stoa::trainer {
+
+struct AttentionShape {
+  std::int64_t samples = 0;          ///< B
+  std::int64_t tokens = 0;           ///< T
+  std::int64_t heads = 0;            ///< H
+  std::int64_t key_value_heads = 0;  ///< K
+  std::int64_t head_width = 0;       ///< E
+  std::int64_t columns() const { return (heads + 2 * key_value_heads) * head_width; }
+};
+
+/// Dropout of attention probabilities. The mask of (sample, head, query t, key s) is a function of the key, the step and the
+/// global sample number alone. rate 0: none.
+struct AttentionDropout {
+  float rate = 0;
+  PhiloxKey key;
+  std::uint64_t step = 0;
+  std::int64_t first_sample = 0;  ///< global number (in the step's batch) of sample 0
+};
+
+/// lse_bht: log of the sum of exponentials of the scaled scores of each row, kept for the backward pass.
+template <typename T>
+void attention_forward(cpu::Queue& queue, const AttentionShape& shape, std::span<const T> qkv_btc,
+                       const AttentionDropout& dropout, std::span<T> o_bthe, std::span<float> lse_bht);
+
+/// dqkv_btc is written whole. workspace: attention_workspace_floats(shape, queue.threads()).
+template <typename T>
+void attention_backward(cpu::Queue& queue, const AttentionShape& shape, std::span<const T> qkv_btc,
+                        std::span<const T> o_bthe, std::span<const T> do_bthe, std::span<const float> lse_bht,
+                        const AttentionDropout& dropout, std::span<T> dqkv_btc, std::span<float> workspace);
+
+std::size_t attention_workspace_floats(const AttentionShape& shape, int threads);
+
+/// Generation: `new_tokens` queries at positions first_position.. of one sample read the cached keys and values of positions
+/// 0 .. own position. Cache layout: [position, K, E]. qkv_tc has new_tokens rows; their keys and values are already in the
+/// cache. o_the: new_tokens rows of H * E.
+template <typename T>
+void attention_cached(cpu::Queue& queue, const AttentionShape& shape, std::int64_t first_position,
+                      std::span<const T> qkv_tc, std::span<const T> key_cache, std::span<const T> value_cache,
+                      std::span<T> o_the);
+
+}  // namespace stoa::trainer
