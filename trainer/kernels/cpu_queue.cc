@@ -29,7 +29,6 @@ Queue::Queue(const QueueSettings& settings)
   omp_set_num_threads(threads_);
   if (settings.pinned.empty()) return;
   const std::vector<int> processors(settings.pinned.begin(), settings.pinned.end());
-  if (threads_ == 1) return pin_this_thread(processors[0]);
 #pragma omp parallel num_threads(threads_)
   pin_this_thread(processors[static_cast<std::size_t>(omp_get_thread_num())]);
 }
