@@ -49,9 +49,12 @@ std::optional<std::string> whole_attempt(const fs::path& folder) {
   }
 }
 
-void refuse_whole(const fs::path& folder, std::int64_t step) {
+bool is_there(const fs::path& path) {
   std::error_code error;
-  if (!fs::exists(fs::symlink_status(folder, error))) return;
+  return fs::exists(fs::symlink_status(path, error));
+}
+
+void refuse_whole(const fs::path& folder, std::int64_t step) {
   if (const auto attempt = whole_attempt(folder))
     throw StorageError("{}: step {} is already published, by attempt {}; it stays", folder.string(), step, *attempt);
 }
@@ -90,7 +93,8 @@ std::vector<CheckpointEntry> scan_published(const fs::path& directory) {
 }
 
 fs::path begin_partial(const fs::path& directory, std::int64_t step, const std::string& attempt) {
-  refuse_whole(directory / step_folder_name(step), step);
+  const fs::path published = directory / step_folder_name(step);
+  if (is_there(published)) refuse_whole(published, step);
   const fs::path partial = directory / fmt::format("{}.partial-{}", step_folder_name(step), attempt);
   std::error_code error;
   fs::remove_all(partial, error);
@@ -102,12 +106,12 @@ fs::path begin_partial(const fs::path& directory, std::int64_t step, const std::
 void publish(const fs::path& partial, const fs::path& directory, std::int64_t step, const std::string& attempt,
              Log& log) {
   const fs::path folder = directory / step_folder_name(step);
-  refuse_whole(folder, step);
-  std::error_code error;
-  if (fs::exists(fs::symlink_status(folder, error))) {
+  if (is_there(folder)) {
+    refuse_whole(folder, step);
     const fs::path aside = directory / fmt::format("{}.replaced-{}", step_folder_name(step), attempt);
     log.warning("{}: not whole; moved to {} and replaced", folder.string(), aside.filename().string());
-    fs::remove_all(aside, error);
+    std::error_code ignored;
+    fs::remove_all(aside, ignored);
     rename_durably(folder, aside);
   }
   // rename(2) refuses a target that is a folder with files: an attempt that published in this very moment keeps its
