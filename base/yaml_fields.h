@@ -2,10 +2,10 @@
 /// Binds plain structs to YAML: one description of a struct's fields serves reading, finding unknown keys, and writing
 /// everything back.
 ///
-///   void describe(YamlFields& fields, Wheel& wheel) {
+///   void describe_wheel(YamlFields& fields, Wheel& wheel) {
 ///     fields.field("spokes", wheel.spokes, WholeRange{.least = 3});
 ///     fields.choice("tyre", wheel.tyre, kTyres);
-///     fields.section("hub", wheel.hub);               // calls describe(fields, wheel.hub)
+///     fields.section("hub", wheel.hub, describe_hub);
 ///   }
 ///
 /// A field whose default lies outside its range has to be given. YamlReader gathers what is wrong and finish() throws
@@ -74,7 +74,7 @@ class YamlFields {
   }
 
   template <typename Struct>
-  void section(const char* key, Struct& settings) {
+  void section(const char* key, Struct& settings, void (*describe)(YamlFields&, Struct&)) {
     begin_section(key);
     describe(*this, settings);
     end_section();
