@@ -1,7 +1,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "stoa/trainer/kernels/cpu_select.h"
+#include "stoa/base/error.h"
 #include "stoa/trainer/kernels/elementwise.h"
 #include "stoa/trainer/kernels/linear.h"
 #include "stoa/trainer/kernels/linear_loops.h"
@@ -22,6 +22,12 @@ const auto& plain_loops() {
 }
 
 std::size_t product(std::int64_t a, std::int64_t b) { return static_cast<std::size_t>(a * b); }
+
+void require(bool fits, const char* product_name, const LinearShape& shape) {
+  if (!fits)
+    throw InternalError("{}: the memory does not hold {} rows, {} inputs, {} outputs", product_name, shape.rows,
+                        shape.inputs, shape.outputs);
+}
 
 template <typename T>
 bool needs_conversion(const cpu::Queue& queue) {
@@ -92,6 +98,9 @@ void linear_forward(cpu::Queue& queue, std::span<const TX> x_nd, std::span<const
                     std::int64_t rows, std::int64_t inputs, std::int64_t outputs, std::span<TY> y_nf) {
   const LinearShape shape{rows, inputs, outputs};
   const float* bias = b_f.empty() ? nullptr : b_f.data();
+  require(x_nd.size() >= product(rows, inputs) && w_fd.size() >= product(outputs, inputs) &&
+              y_nf.size() >= product(rows, outputs),
+          "linear_forward", shape);
   if (rows == 0 || outputs == 0) return;
   if (queue.isa() != Isa::kPlain)
     return multiply(queue, ProductForm::kForward, shape, x_nd.first(product(rows, inputs)),
@@ -105,6 +114,9 @@ template <typename TX, typename TY>
 void linear_backward_input(cpu::Queue& queue, std::span<const TX> dy_nf, std::span<const TX> w_fd, std::int64_t rows,
                            std::int64_t inputs, std::int64_t outputs, std::span<TY> dx_nd) {
   const LinearShape shape{rows, inputs, outputs};
+  require(dy_nf.size() >= product(rows, outputs) && w_fd.size() >= product(outputs, inputs) &&
+              dx_nd.size() >= product(rows, inputs),
+          "linear_backward_input", shape);
   if (rows == 0 || inputs == 0) return;
   if (queue.isa() != Isa::kPlain)
     return multiply(queue, ProductForm::kInputGradient, shape, dy_nf.first(product(rows, outputs)),
@@ -118,6 +130,9 @@ template <typename TX>
 void linear_backward_weight(cpu::Queue& queue, std::span<const TX> dy_nf, std::span<const TX> x_nd, std::int64_t rows,
                             std::int64_t inputs, std::int64_t outputs, std::span<float> dw_fd) {
   const LinearShape shape{rows, inputs, outputs};
+  require(dy_nf.size() >= product(rows, outputs) && x_nd.size() >= product(rows, inputs) &&
+              dw_fd.size() >= product(outputs, inputs),
+          "linear_backward_weight", shape);
   if (rows == 0 || inputs == 0 || outputs == 0) return;
   if (queue.isa() != Isa::kPlain)
     return multiply(queue, ProductForm::kWeightGradient, shape, dy_nf.first(product(rows, outputs)),
