@@ -17,7 +17,7 @@ class CollectiveLedger {
   std::uint64_t begin(std::string_view collective, std::string_view what, std::size_t size_bytes);
   void end(std::uint64_t number);
 
-  /// One line a call, oldest first: "#17 all_reduce gradients 4.0 MiB: finished after 0.8 s".
+  /// One line a call, oldest first: "#17 all_reduce gradients 4.00 MiB: finished after 0.8 s".
   std::string describe() const;
   std::uint64_t count() const;
 

@@ -1,6 +1,6 @@
 #pragma once
-/// Sharding is integer arithmetic: which slice of a global tensor a coordinate holds. The model, the optimizer, the data
-/// sampler and the checkpoint all ask these functions.
+/// Sharding is integer arithmetic: which slice of a global tensor a coordinate holds. The model, the optimizer, the
+/// data sampler and the checkpoint all ask these functions.
 #include <cstdint>
 #include <optional>
 #include <vector>

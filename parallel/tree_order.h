@@ -4,9 +4,9 @@
 ///   tree(first, n) = leaf(first)                                     n = 1
 ///                  = tree(first, p) + tree(first + p, n - p)         p = the largest power of two below n
 ///
-/// A rank that holds leaves [r*m, (r+1)*m) with m a power of two holds a whole subtree, so summing locally along the tree and
-/// then over ranks along the tree gives the bits of one rank that holds all leaves. Ranks with an m that is no power of two
-/// do not (unless there is one rank): deterministic mode refuses them.
+/// A rank that holds leaves [r*m, (r+1)*m) with m a power of two holds a whole subtree, so summing locally along the
+/// tree and then over ranks along the tree gives the bits of one rank that holds all leaves. Ranks with an m that is no
+/// power of two do not (unless there is one rank): deterministic mode refuses them.
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -32,8 +32,8 @@ void for_each_tree_sum(std::size_t first, std::size_t n, Add&& add) {
   add(first, first + left);
 }
 
-/// Streams leaves in index order and keeps only the partial sums that are still open, as a binary counter does. Leaf i is
-/// written to slot push(i); afterwards merge() is called for each sum that became whole. At most log2(n) + 1 slots.
+/// Streams leaves in index order and keeps only the partial sums that are still open, as a binary counter does. Leaf i
+/// is written to slot push(i); afterwards merge() is called for each sum that became whole. At most log2(n) + 1 slots.
 class TreeAccumulator {
  public:
   explicit TreeAccumulator(std::size_t leaves) : leaves_(leaves) {}
@@ -43,8 +43,8 @@ class TreeAccumulator {
   /// The slot into which the next leaf is to be written.
   std::size_t next_slot() const { return static_cast<std::size_t>(std::popcount(done_)); }
 
-  /// Counts the leaf just written and calls add(left_slot, right_slot) for each sum that is now whole, in tree order. After
-  /// the last leaf the total stands in slot 0.
+  /// Counts the leaf just written and calls add(left_slot, right_slot) for each sum that is now whole, in tree order.
+  /// After the last leaf the total stands in slot 0.
   template <typename Add>
   void leaf_done(Add&& add) {
     std::size_t top = next_slot();

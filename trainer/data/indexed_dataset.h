@@ -1,6 +1,6 @@
 #pragma once
-/// Megatron's indexed data set: PREFIX.idx (little-endian: magic "MMIDIDX\0\0", version, dtype, lengths, offsets, document
-/// boundaries) and PREFIX.bin (tokens back to back), byte for byte.
+/// Megatron's indexed data set: PREFIX.idx (little-endian: magic "MMIDIDX\0\0", version, dtype, lengths, offsets,
+/// document boundaries) and PREFIX.bin (tokens back to back), byte for byte.
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -14,11 +14,10 @@ namespace stoa::trainer {
 
 /// A read-only, memory-mapped data set. Any thread may read. Opening checks magic, version, type, sizes of both files,
 /// that offsets are the prefix sums of lengths, and that document boundaries ascend to the number of sequences; a
-/// DataError names the file, the byte and the values. Types 1-5 and 8 (u8 i8 i16 i32 i64 u16) are read; 6 and 7 (floats, which
-/// two systems number differently) are refused.
+/// DataError names the file, the byte and the values. Types 1-5 and 8 (u8 i8 i16 i32 i64 u16) are read; 6 and 7
+/// (floats, which two systems number differently) are refused.
 class IndexedDataset {
  public:
-  /// vocabulary_size > 0: verify_tokens() and read() refuse ids outside it.
   explicit IndexedDataset(const std::filesystem::path& prefix);
 
   std::int64_t documents() const { return static_cast<std::int64_t>(document_tokens_begin_.size()) - 1; }
@@ -46,13 +45,14 @@ class IndexedDataset {
   std::vector<std::int64_t> document_tokens_begin_;
 };
 
-/// Writes PREFIX.bin and PREFIX.idx beside their names and publishes both by rename in finish() (.bin first): a data set with an
-/// .idx is whole. u16 where vocabulary_size < 65500, else i32, as Megatron chooses.
+/// Writes PREFIX.bin and PREFIX.idx beside their names and publishes both by rename in finish() (.bin first): a data
+/// set with an .idx is whole. u16 where vocabulary_size < 65500, else i32, as Megatron chooses. A second writer of the
+/// same prefix is a DataError; without finish() nothing is left behind.
 class IndexedDatasetWriter {
  public:
   IndexedDatasetWriter(const std::filesystem::path& prefix, std::int64_t vocabulary_size);
   ~IndexedDatasetWriter();
-  /// One document is one sequence.
+  /// One document is one sequence. DataError for an id outside 0..vocabulary_size-1.
   void add_document(std::span<const std::int32_t> tokens);
   void finish();
 

@@ -12,8 +12,8 @@ struct PreparedData {
 };
 
 /// Makes what is missing: the tokenizer (trained on the text, vocabulary_size entries) and the data set (each document
-/// followed by end-of-text). A tokenizer of another size than vocabulary_size is a DataError. Whole files only, by rename; a
-/// second call finds everything there and does nothing. A progress line each 2 seconds.
+/// followed by end-of-text). A tokenizer of another size than vocabulary_size is a DataError. Whole files only, by
+/// rename; a second call finds everything there and does nothing. A progress line each 2 seconds.
 PreparedData prepare_data(const DataSettings& settings, std::int64_t vocabulary_size, Log& log);
 
 }  // namespace stoa::trainer

@@ -1,6 +1,6 @@
 #pragma once
-/// Training samples: documents packed end to end and cut into context_length + 1 tokens (inputs and targets shifted by one;
-/// consecutive samples share one token). Sample number -> tokens, with no state: any rank asks for any sample.
+/// Training samples: documents packed end to end and cut into context_length + 1 tokens (inputs and targets shifted by
+/// one; consecutive samples share one token). Sample number -> tokens, with no state: any rank asks for any sample.
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -10,8 +10,8 @@
 
 namespace stoa::trainer {
 
-/// A keyed permutation of 0..n-1 in O(1) memory: a Feistel network over the next power of two at or above n, walked until the
-/// result is inside (Black and Rogaway 2002). Any n from 1 to 2^62.
+/// A keyed permutation of 0..n-1 in O(1) memory: a Feistel network over the next power of two at or above n, walked
+/// until the result is inside (Black and Rogaway 2002). Any n from 1 to 2^62.
 class Permutation {
  public:
   Permutation(std::uint64_t n, std::uint64_t seed, std::uint64_t number);
@@ -19,26 +19,31 @@ class Permutation {
 
  private:
   std::uint64_t n_;
-  int half_bits_;
-  std::uint64_t key_;
+  int bits_;
+  std::uint64_t key_ = 0;
 };
 
 enum class DataSplit { kTrain, kHeldOut };
 
 class TokenSamples {
  public:
-  /// Borrows the data set. A document is held out where its Philox number (seed, document) is below held_out_fraction. Where
-  /// the split has fewer than context_length + 1 tokens: DataError with the counts.
-  TokenSamples(const IndexedDataset& dataset, const DataSettings& settings, std::int64_t context_length, DataSplit split);
+  /// Borrows the data set. A document is held out where its Philox number (seed, document) is below held_out_fraction.
+  /// Where the split has fewer than context_length + 1 tokens: DataError with the counts.
+  TokenSamples(const IndexedDataset& dataset, const DataSettings& settings, std::int64_t context_length,
+               DataSplit split);
 
   std::int64_t samples_per_epoch() const { return samples_; }
   std::int64_t tokens() const;
 
   /// Sample number `index` of the endless stream: epoch index / samples_per_epoch() has a permutation of its own
-  /// (kHeldOut: always the same order). inputs and targets have context_length elements; their bytes on disk are read here.
+  /// (kHeldOut: always the same order). inputs and targets have context_length elements; their bytes on disk are read
+  /// here.
   void read(std::int64_t index, std::span<std::int32_t> inputs, std::span<std::int32_t> targets) const;
 
  private:
+  /// Tokens [begin, begin + out.size()) of the split's own stream.
+  void read_stream(std::int64_t begin, std::span<std::int32_t> out) const;
+
   const IndexedDataset& dataset_;
   std::int64_t context_length_;
   DataSplit split_;

@@ -1,6 +1,7 @@
 #pragma once
-/// Byte-level byte-pair encoding (Sennrich et al. 2016; the byte alphabet of GPT-2), with GPT-2's pre-tokenizer pattern.
-/// On disk it is Hugging Face's tokenizer.json (model BPE, pre-tokenizer and decoder ByteLevel), which their library opens.
+/// Byte-level byte-pair encoding (Sennrich et al. 2016; the byte alphabet of GPT-2), with GPT-2's pre-tokenizer
+/// pattern. On disk it is Hugging Face's tokenizer.json (model BPE, pre-tokenizer and decoder ByteLevel), which their
+/// library opens.
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -54,9 +55,10 @@ class Encoder {
   std::unique_ptr<State> state_;
 };
 
-/// Trains merges on the texts until the vocabulary (256 bytes + merges + "<|endoftext|>" as the last id) has vocabulary_size
-/// entries. Deterministic: the most frequent pair first, ties by the smaller pair of ids. progress(fraction) may be empty.
-/// DataError where the texts do not yield that many merges. REQUIRES: vocabulary_size >= 257.
+/// Trains merges on the texts until the vocabulary (256 bytes + merges + "<|endoftext|>" as the last id) has
+/// vocabulary_size entries. Deterministic: the most frequent pair first, ties by the smaller pair of ids.
+/// progress(fraction) may be empty. DataError where the texts do not yield that many merges. REQUIRES: vocabulary_size
+/// >= 257.
 Tokenizer train_tokenizer(std::span<const std::string_view> texts, std::int64_t vocabulary_size,
                           const std::function<void(double)>& progress = {});
 

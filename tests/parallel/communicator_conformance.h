@@ -1,0 +1,42 @@
+#pragma once
+/// What every communicator keeps true, checked by the same tests on each of them. A test program compiles
+/// communicator_conformance.cc and instantiates CommunicatorConformance with its kinds of group.
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <ostream>
+#include <string>
+
+#include "stoa/parallel/communicator.h"
+
+namespace stoa::parallel {
+
+/// `group` is under test; `side` is another group of the same ranks with a long deadline, by which a test keeps its
+/// ranks in step while `group` is broken.
+using RankBody = std::function<void(Communicator& group, Communicator& side)>;
+
+enum class Failure {
+  kAtOnce,      ///< the others notice a failed rank at once
+  kAtDeadline,  ///< the others notice it when their deadline passes
+};
+
+struct GroupKind {
+  std::string name;
+  int ranks = 1;
+  /// Runs body on those ranks that live in this process. Throws what body threw.
+  std::function<void(double deadline_s, const RankBody& body)> run;
+  Failure failure = Failure::kAtOnce;
+};
+
+inline std::ostream& operator<<(std::ostream& out, const GroupKind& kind) { return out << kind.name; }
+
+class CommunicatorConformance : public testing::TestWithParam<GroupKind> {
+ protected:
+  static constexpr double kLong_s = 60;
+  static constexpr double kShort_s = 0.3;
+
+  /// On a machine that other work keeps busy nothing here takes this long.
+  void run(const RankBody& body) { GetParam().run(kLong_s, body); }
+};
+
+}  // namespace stoa::parallel

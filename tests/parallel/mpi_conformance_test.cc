@@ -1,0 +1,48 @@
+/// The conformance suite on the ranks of an MPI job. Every rank runs every test; the job fails where one rank's test
+/// fails.
+#include <gtest/gtest.h>
+
+#include "stoa/parallel/mpi_communicator.h"
+#include "stoa/tests/parallel/communicator_conformance.h"
+
+namespace stoa::parallel {
+namespace {
+
+MpiSession* session = nullptr;
+
+std::vector<GroupKind> mpi_kinds(int ranks) {
+  std::vector<GroupKind> kinds;
+  for (const NodePath path : {NodePath::kSharedMemory, NodePath::kMessages}) {
+    const bool shared = path == NodePath::kSharedMemory;
+    kinds.push_back({.name = shared ? "SharedMemory" : "Messages",
+                     .ranks = ranks,
+                     .run =
+                         [=](double deadline_s, const RankBody& body) {
+                           MpiCommunicator side(*session, 60, path);
+                           MpiCommunicator group(*session, deadline_s, path);
+                           EXPECT_EQ(group.shares_memory(), shared);
+                           body(group, side);
+                         },
+                     .failure = shared ? Failure::kAtOnce : Failure::kAtDeadline});
+  }
+  return kinds;
+}
+
+int ranks_of_job() { return MpiCommunicator(*session, 60, NodePath::kMessages).size(); }
+
+}  // namespace
+
+// The number of ranks is known only once MPI runs, which is before main's RUN_ALL_TESTS evaluates this.
+INSTANTIATE_TEST_SUITE_P(Mpi, CommunicatorConformance, testing::ValuesIn(mpi_kinds(ranks_of_job())),
+                         [](const auto& instance) { return instance.param.name; });
+
+}  // namespace stoa::parallel
+
+int main(int argc, char** argv) {
+  stoa::parallel::MpiSession session;
+  stoa::parallel::session = &session;
+  testing::InitGoogleTest(&argc, argv);
+  const bool passed = RUN_ALL_TESTS() == 0;
+  stoa::parallel::MpiCommunicator end(session, 60);
+  return end.all_agree(passed, "test results") ? 0 : 1;
+}

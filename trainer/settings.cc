@@ -1,0 +1,144 @@
+#include "stoa/trainer/settings.h"
+
+#include <fmt/format.h>
+
+#include <limits>
+
+#include "stoa/parallel/tree_order.h"
+
+namespace stoa::trainer {
+namespace {
+
+/// Llama's rule for SwiGLU: two thirds of 4 D, up to a multiple that suits matrix units.
+std::int64_t swiglu_width(std::int64_t width) {
+  constexpr std::int64_t kMultiple = 64;
+  const std::int64_t two_thirds = (8 * width + 2) / 3;
+  return (two_thirds + kMultiple - 1) / kMultiple * kMultiple;
+}
+
+/// Weights of one layer's matrices: query, key, value, output and the feed-forward products.
+std::int64_t layer_product_parameters(const ModelSettings& m) {
+  const std::int64_t attention = 2 * m.width * (m.heads + m.key_value_heads) * m.head_width;
+  const std::int64_t products = m.family == ModelFamily::kLlama ? 3 : 2;
+  return attention + products * m.width * m.feed_forward_width;
+}
+
+/// Norm weights and, for gpt2, the biases of norms and products of one layer.
+std::int64_t layer_vector_parameters(const ModelSettings& m) {
+  if (m.family == ModelFamily::kLlama) return 2 * m.width + (m.query_key_norm ? 2 * m.head_width : 0);
+  const std::int64_t norms = 4 * m.width;
+  const std::int64_t attention = (m.heads + 2 * m.key_value_heads) * m.head_width + m.width;
+  return norms + attention + m.feed_forward_width + m.width;
+}
+
+std::optional<Impossible> impossible(const char* key, std::string message) {
+  return Impossible{.key = key, .message = std::move(message)};
+}
+
+std::optional<Impossible> check_layout(const TrainingSettings& training, const ParallelSettings& parallel) {
+  const parallel::MeshSize& mesh = parallel.mesh;
+  if (mesh.tensor > 1)
+    return impossible(
+        "parallel.tensor",
+        fmt::format("parallel.tensor {}: this version splits work over data ranks only; set it to 1", mesh.tensor));
+  if (mesh.pipeline > 1)
+    return impossible(
+        "parallel.pipeline",
+        fmt::format("parallel.pipeline {}: this version splits work over data ranks only; set it to 1", mesh.pipeline));
+  const std::int64_t at_once = training.micro_batch * mesh.data;
+  if (training.global_batch % at_once != 0)
+    return impossible(
+        "training.global_batch",
+        fmt::format("training.global_batch {} is not a multiple of training.micro_batch {} x parallel.data {} = {}",
+                    training.global_batch, training.micro_batch, mesh.data, at_once));
+  const std::int64_t micro_batches = training.global_batch / at_once;
+  if (training.deterministic && !parallel::holds_whole_subtrees(mesh.data, micro_batches))
+    return impossible("training.deterministic",
+                      fmt::format("training.deterministic: training.global_batch {} / (training.micro_batch {} x "
+                                  "parallel.data {}) = {} micro-batches "
+                                  "a rank, and only a power of two of them is a whole part of the summation tree",
+                                  training.global_batch, training.micro_batch, mesh.data, micro_batches));
+  return std::nullopt;
+}
+
+std::optional<Impossible> check_schedule(const TrainingSettings& training, const OptimizerSettings& optimizer) {
+  if (optimizer.warmup_steps >= training.steps)
+    return impossible("optimizer.warmup_steps",
+                      fmt::format("optimizer.warmup_steps {} leaves no step of training.steps {} at full rate",
+                                  optimizer.warmup_steps, training.steps));
+  if (optimizer.schedule != ScheduleKind::kWarmupStableDecay) return std::nullopt;
+  const double decay_steps = optimizer.decay_fraction * static_cast<double>(training.steps);
+  if (static_cast<double>(optimizer.warmup_steps) + decay_steps > static_cast<double>(training.steps))
+    return impossible("optimizer.decay_fraction",
+                      fmt::format("optimizer.warmup_steps {} + optimizer.decay_fraction {} x training.steps {} = {} "
+                                  "steps, more than there are",
+                                  optimizer.warmup_steps, optimizer.decay_fraction, training.steps,
+                                  static_cast<double>(optimizer.warmup_steps) + decay_steps));
+  return std::nullopt;
+}
+
+}  // namespace
+
+ModelSettings resolved(const ModelSettings& settings) {
+  ModelSettings model = settings;
+  if (model.key_value_heads == 0) model.key_value_heads = model.heads;
+  // Left at 0 where it does not divide: check_model says so.
+  if (model.head_width == 0 && model.heads > 0 && model.width % model.heads == 0)
+    model.head_width = model.width / model.heads;
+  if (model.feed_forward_width == 0)
+    model.feed_forward_width = model.family == ModelFamily::kLlama ? swiglu_width(model.width) : 4 * model.width;
+  if (!model.tied_embedding) model.tied_embedding = model.family == ModelFamily::kGpt2;
+  return model;
+}
+
+std::int64_t parameter_count(const ModelSettings& m) {
+  const std::int64_t table = m.vocabulary_size * m.width;
+  const std::int64_t head = *m.tied_embedding ? 0 : table;
+  const std::int64_t positions = m.family == ModelFamily::kGpt2 ? m.context_length * m.width : 0;
+  const std::int64_t final_norm = m.family == ModelFamily::kGpt2 ? 2 * m.width : m.width;
+  return table + head + positions + final_norm + m.layers * (layer_product_parameters(m) + layer_vector_parameters(m));
+}
+
+std::int64_t product_parameter_count(const ModelSettings& m) {
+  return m.layers * layer_product_parameters(m) + m.vocabulary_size * m.width;
+}
+
+double training_flops_per_token(const ModelSettings& m) {
+  const double products = 6.0 * static_cast<double>(product_parameter_count(m));
+  const double attention =
+      6.0 * static_cast<double>(m.layers * m.heads * m.head_width) * static_cast<double>(m.context_length);
+  return products + attention;
+}
+
+std::optional<Impossible> check_model(const ModelSettings& m) {
+  if (m.head_width == 0)
+    return impossible(
+        "model.heads",
+        fmt::format("model.width {} is not a multiple of model.heads {}; give model.head_width", m.width, m.heads));
+  if (m.heads % m.key_value_heads != 0)
+    return impossible(
+        "model.key_value_heads",
+        fmt::format("model.heads {} is not a multiple of model.key_value_heads {}", m.heads, m.key_value_heads));
+  if (m.family == ModelFamily::kLlama && m.head_width % 2 != 0)
+    return impossible("model.head_width",
+                      fmt::format("model.head_width {} is odd; rotary positions turn pairs", m.head_width));
+  if (m.family == ModelFamily::kGpt2 && m.query_key_norm)
+    return impossible("model.query_key_norm", "model.query_key_norm is offered for model.family llama only");
+  return std::nullopt;
+}
+
+std::optional<Impossible> check_training(const ModelSettings& m, const TrainingSettings& training,
+                                         const ParallelSettings& parallel, const OptimizerSettings& optimizer) {
+  if (auto wrong = check_layout(training, parallel)) return wrong;
+  const double tokens = static_cast<double>(training.steps) * static_cast<double>(training.global_batch) *
+                        static_cast<double>(m.context_length);
+  if (tokens > 0x1p62)
+    return impossible(
+        "training.steps",
+        fmt::format(
+            "training.steps {} x training.global_batch {} x model.context_length {} = {:.3g} tokens, beyond 2^62",
+            training.steps, training.global_batch, m.context_length, tokens));
+  return check_schedule(training, optimizer);
+}
+
+}  // namespace stoa::trainer
