@@ -1,7 +1,7 @@
 #include <gtest/gtest.h>
 
-#include "kernel_cases.h"
 #include "stoa/tests/reference/activation_reference.h"
+#include "stoa/tests/unit/trainer/kernel_cases.h"
 #include "stoa/trainer/kernels/activation.h"
 
 namespace stoa::trainer {

@@ -2,7 +2,7 @@
 
 #include <limits>
 
-#include "kernel_cases.h"
+#include "stoa/tests/unit/trainer/kernel_cases.h"
 #include "stoa/trainer/kernels/elementwise.h"
 
 namespace stoa::trainer {

@@ -1,7 +1,7 @@
 #include <gtest/gtest.h>
 
-#include "kernel_cases.h"
 #include "stoa/tests/reference/norm_reference.h"
+#include "stoa/tests/unit/trainer/kernel_cases.h"
 #include "stoa/trainer/kernels/layer_norm.h"
 #include "stoa/trainer/kernels/rms_norm.h"
 

@@ -1,7 +1,7 @@
 #include <gtest/gtest.h>
 
-#include "kernel_cases.h"
 #include "stoa/tests/reference/rope_reference.h"
+#include "stoa/tests/unit/trainer/kernel_cases.h"
 #include "stoa/trainer/kernels/rope.h"
 
 namespace stoa::trainer {
