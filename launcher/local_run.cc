@@ -69,11 +69,11 @@ cluster::RunRecord::SignOfLife last_sign(const RunDirectory& run, const std::str
 
 class LocalRun {
  public:
-  LocalRun(Experiment experiment, const std::filesystem::path& machine, std::FILE* out, std::FILE* progress,
-           const Clock& clock)
-      : experiment_(std::move(experiment)),
-        machine_file_(machine),
-        machine_(cluster::read_machine(machine)),
+  LocalRun(const RunRequest& request, std::FILE* out, std::FILE* progress, const Clock& clock)
+      : experiment_(read_experiment(request.experiment_file, request.overrides)),
+        ranks_(request.ranks),
+        machine_file_(machine_file(experiment_, request.experiment_file)),
+        machine_(cluster::read_machine(machine_file_)),
         run_{experiment_.run_directory},
         clock_(clock),
         out_(out),
@@ -184,7 +184,7 @@ class LocalRun {
         .energy_j = step.energy_j,
         .energy_source = step.energy_source};
     const cluster::Price total = spent_ + price(usage, machine_);
-    return fmt::format("{:.4f} {}", total.money(), total.currency);
+    return cluster::format_money(total.money_micros, total.currency);
   }
 
   void tell_stop(StopRequest request) {
@@ -204,7 +204,7 @@ class LocalRun {
       sign.time = std::max(sign.time, clock_.unix_s());
       record.close_lost_attempt(sign);
     }
-    write_report();
+    write_report(reported && outcome->kind == Outcome::Kind::kFinished);
     if (reported) return conclude(*outcome);
     if (end.stop == StopRequest::kAtOnce) return 128 + end.stop_signal;
     throw CommError(
@@ -228,20 +228,22 @@ class LocalRun {
   }
 
   /// A report that cannot be made takes nothing away from a run that ended well.
-  void write_report() {
+  void write_report(bool is_finished) {
     try {
       const cluster::RunReport report = report_of(run_);
       write_file_durably(run_.report(), render_html(report));
-      if (report.metrics.steps.size() > 1)
-        fmt::print(out_, "{}\n",
-                   render_terminal(report, {.columns = std::clamp(terminal_columns(out_), 60, 120),
-                                            .charset = cluster::Charset::kUtf8}));
+      if (!is_finished) return;
+      const int columns = std::clamp(terminal_columns(out_), 60, 120);
+      fmt::print(out_, "{}\n", render_loss_curve(report, {.columns = columns, .charset = cluster::Charset::kUtf8}));
+      for (const cluster::ReportFact& fact : report.sections.front().facts)
+        fmt::print(out_, "{:<24}{} {}\n", fact.label, fact.value, fact.note.empty() ? "" : "(" + fact.note + ")");
     } catch (const Error& failure) {
       log_.warning("no report: {}", failure.what());
     }
   }
 
   Experiment experiment_;
+  std::function<ProcessSettings(const RankCommand&)> ranks_;
   std::filesystem::path machine_file_;
   cluster::MachineSettings machine_;
   RunDirectory run_;
@@ -256,8 +258,7 @@ class LocalRun {
 }  // namespace
 
 int run_locally(const RunRequest& request, std::FILE* out, std::FILE* progress, const Clock& clock) {
-  const Experiment experiment = read_experiment(request.experiment_file, request.overrides);
-  return LocalRun(experiment, machine_file(experiment, request.experiment_file), out, progress, clock).run();
+  return LocalRun(request, out, progress, clock).run();
 }
 
 }  // namespace stoa::launcher

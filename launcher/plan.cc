@@ -14,9 +14,12 @@ namespace {
 constexpr double kCheckpointBytesPerParameter = 12;
 
 std::string row(std::string_view label, std::string_view value, std::string_view note = "") {
-  return fmt::format("{:<16}{:<24}{}", label, value, note)
-             .substr(0, note.empty() ? 16 + value.size() : std::string::npos) +
-         "\n";
+  return note.empty() ? fmt::format("{:<14}{}\n", label, value) : fmt::format("{:<14}{:<28} {}\n", label, value, note);
+}
+
+/// "a core", "an accelerator".
+std::string one(std::string_view resource) {
+  return fmt::format("{} {}", resource == "accelerator" ? "an" : "a", resource);
 }
 
 cluster::Price price_of(const Plan& plan, const cluster::MachineSettings& machine) {
@@ -75,8 +78,8 @@ std::string plan_text(const Plan& p, const cluster::MachineSettings& machine, co
   text += row("Resources", fmt::format("{} {}{}", p.resources, p.resource, p.resources == 1 ? "" : "s"));
   if (!p.seconds)
     return text + row("Time, price", "unknown",
-                      fmt::format("the peak of a {} is {}; give it with --peak-gflops", p.resource, p.peak_source));
-  text += row("Peak", fmt::format("{} GFLOP/s a {}", p.peak_gflops, p.resource), p.peak_source);
+                      fmt::format("the peak of {} is {}; give it with --peak-gflops", one(p.resource), p.peak_source));
+  text += row("Peak", fmt::format("{} GFLOP/s {}", p.peak_gflops, one(p.resource)), p.peak_source);
   text += row("Utilisation", fmt::format("{:.0f} %", 100 * assumptions.utilisation),
               "assumed; give another with --utilisation");
   text += row("Time", format_duration(*p.seconds));
