@@ -24,7 +24,9 @@ struct AttentionShape {
 };
 
 /// Dropout of attention probabilities. The mask of (sample, head, query t, key s) is a function of the key, the step and the
-/// global sample number alone. rate 0: none.
+/// global sample number alone: with row = (sample * H + head) * T + t, sample counted from first_sample, it is number s % 4 of
+/// philox_block(key, row * ceil(T / 4) + s / 4, step); kept, and divided by 1 - rate, where uniform_float of it is at least
+/// rate. H is that of the call: ranks that cut the heads give each its own key. rate 0: none.
 struct AttentionDropout {
   float rate = 0;
   PhiloxKey key;
