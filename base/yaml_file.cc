@@ -156,6 +156,9 @@ class TreeBuilder final : public YAML::EventHandler {
     }
     node->kind = kind;
     node->place = places_.at(mark);
+    // An absent value has the mark of whatever comes next: its key is the better place.
+    if (kind == YamlNode::Kind::kNothing && !open_.empty() && open_.back().node->kind == YamlNode::Kind::kMap)
+      node->place = open_.back().node->entries.back().place;
     return *node;
   }
 

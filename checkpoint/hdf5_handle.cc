@@ -12,6 +12,16 @@ std::mutex& library_mutex() {
   return mutex;
 }
 
+/// "No space left on device" from HDF5's "time = ..., file descriptor = 3, errno = 28, error message = 'No space left
+/// ...', ...".
+std::string system_reason(const std::string& text) {
+  constexpr std::string_view kBefore = "error message = '";
+  const std::size_t at = text.find(kBefore);
+  if (at == std::string::npos) return text;
+  const std::size_t begin = at + kBefore.size();
+  return text.substr(begin, text.find('\'', begin) - begin);
+}
+
 /// The innermost message of the failed call: the one with the system's reason.
 std::string innermost_reason() {
   std::string reason = "unknown reason";
@@ -21,7 +31,7 @@ std::string innermost_reason() {
   };
   H5Ewalk2(H5E_DEFAULT, H5E_WALK_DOWNWARD, take, &reason);
   H5Eclear2(H5E_DEFAULT);
-  return reason;
+  return system_reason(reason);
 }
 
 [[noreturn]] void fail(const std::filesystem::path& path, std::string_view action) {

@@ -1,11 +1,6 @@
 #include "stoa/checkpoint/shard_reader.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 #include <map>
 
@@ -20,27 +15,6 @@ namespace {
 
 constexpr std::int64_t kElementBytes = sizeof(float);
 
-FileDescriptor open_shard(const std::filesystem::path& path, std::int64_t bytes) {
-  struct stat status {};
-  // Before open(2): a pipe put in a shard's place would make it wait.
-  if (::stat(path.c_str(), &status) != 0) throw CheckpointError("{}: {}", path.string(), errno_message(errno));
-  if (!S_ISREG(status.st_mode)) throw CheckpointError("{}: not a regular file", path.string());
-  if (status.st_size != bytes)
-    throw CheckpointError("{}: {} bytes, but the manifest says {}", path.string(), status.st_size, bytes);
-  return open_file(path, O_RDONLY);
-}
-
-void read_at(int fd, std::int64_t offset, std::span<std::byte> into, const std::filesystem::path& path) {
-  while (!into.empty()) {
-    const ssize_t got = ::pread(fd, into.data(), into.size(), offset);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) throw StorageError("{}: read at byte {} failed: {}", path.string(), offset, errno_message(errno));
-    if (got == 0) throw CheckpointError("{}: ends at byte {}", path.string(), offset);
-    offset += got;
-    into = into.subspan(static_cast<std::size_t>(got));
-  }
-}
-
 std::int64_t chunk_size(const StoredPiece& piece, std::int64_t number) {
   return std::min(kChunkBytes, piece.bytes - number * kChunkBytes);
 }
@@ -48,38 +22,33 @@ std::int64_t chunk_size(const StoredPiece& piece, std::int64_t number) {
 }  // namespace
 
 ShardReader::ShardReader(const std::filesystem::path& folder, const ShardRecord& record)
-    : path_(folder / record.file), fd_(open_shard(path_, record.bytes)) {
+    : input_(folder / record.file, record.bytes) {
+  const std::string path = input_.path().string();
   std::string table(static_cast<std::size_t>(record.table_bytes), '\0');
-  read_at(fd_.get(), record.table_offset, std::as_writable_bytes(std::span(table)), path_);
+  input_.read_at(record.table_offset, std::as_writable_bytes(std::span(table)));
   if (const std::string digest = xxh3_128_hex(std::as_bytes(std::span(table))); digest != record.table_digest)
-    throw CheckpointError("{}: piece table, bytes {}..{}: its digest is {}, but the manifest says {}", path_.string(),
+    throw CheckpointError("{}: piece table, bytes {}..{}: its digest is {}, but the manifest says {}", path,
                           record.table_offset, record.table_offset + record.table_bytes, digest, record.table_digest);
   try {
-    pieces_ = parse_piece_table(table, record.bytes, path_.string() + ": piece table");
+    pieces_ = parse_piece_table(table, record.bytes, path + ": piece table");
   } catch (const DataError& failure) {
     throw CheckpointError("{}", failure.what());
   }
 }
 
-void ShardReader::read_chunk(const StoredPiece& piece, std::int64_t number, std::span<std::byte> into) {
-  const std::int64_t offset = piece.offset + number * kChunkBytes;
-  read_at(fd_.get(), offset, into, path_);
-  const std::uint64_t stated = piece.chunk_checksums[static_cast<std::size_t>(number)];
-  if (const std::uint64_t found = xxh3_64(into); found != stated)
-    throw CheckpointError("{}: tensor {}, bytes {}..{}: the checksum is {}, but the piece table says {}",
-                          path_.string(), piece.tensor.name, offset, offset + static_cast<std::int64_t>(into.size()),
-                          hex64(found), hex64(stated));
-}
-
 std::span<const std::byte> ShardReader::chunk(const StoredPiece& piece, std::int64_t number) {
-  const auto bytes = static_cast<std::size_t>(chunk_size(piece, number));
-  if (buffered_piece_ == &piece && buffered_chunk_ == number) return std::span(buffer_).first(bytes);
-  buffer_.resize(static_cast<std::size_t>(kChunkBytes));
-  buffered_piece_ = nullptr;
-  read_chunk(piece, number, std::span(buffer_).first(bytes));
-  buffered_piece_ = &piece;
-  buffered_chunk_ = number;
-  return std::span(buffer_).first(bytes);
+  if (held_piece_ == &piece && held_number_ == number) return held_;
+  held_piece_ = nullptr;
+  const std::int64_t offset = piece.offset + number * kChunkBytes;
+  held_ = input_.read_chunk(offset, chunk_size(piece, number));
+  const std::uint64_t stated = piece.chunk_checksums[static_cast<std::size_t>(number)];
+  if (const std::uint64_t found = xxh3_64(held_); found != stated)
+    throw CheckpointError("{}: tensor {}, bytes {}..{}: the checksum is {}, but the piece table says {}",
+                          input_.path().string(), piece.tensor.name, offset,
+                          offset + static_cast<std::int64_t>(held_.size()), hex64(found), hex64(stated));
+  held_piece_ = &piece;
+  held_number_ = number;
+  return held_;
 }
 
 std::int64_t ShardReader::load(std::size_t index, const PieceToLoad& wanted) {
@@ -96,10 +65,7 @@ std::int64_t ShardReader::load(std::size_t index, const PieceToLoad& wanted) {
       const std::int64_t skip = from % kChunkBytes;
       const auto bytes = static_cast<std::size_t>(
           std::min<std::int64_t>(static_cast<std::int64_t>(into.size()), chunk_size(piece, number) - skip));
-      if (static_cast<std::int64_t>(bytes) == chunk_size(piece, number))
-        read_chunk(piece, number, into.first(bytes));
-      else
-        std::memcpy(into.data(), chunk(piece, number).data() + skip, bytes);
+      std::memcpy(into.data(), chunk(piece, number).data() + skip, bytes);
       into = into.subspan(bytes);
       from += static_cast<std::int64_t>(bytes);
     }

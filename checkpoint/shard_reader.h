@@ -5,9 +5,9 @@
 #include <span>
 #include <vector>
 
-#include "stoa/base/durable_file.h"
 #include "stoa/checkpoint/manifest.h"
 #include "stoa/checkpoint/piece_table.h"
+#include "stoa/checkpoint/shard_input.h"
 
 namespace stoa::checkpoint {
 
@@ -26,15 +26,14 @@ class ShardReader {
   void verify(std::size_t index);
 
  private:
+  /// The verified bytes of a chunk; valid until another one is asked for.
   std::span<const std::byte> chunk(const StoredPiece& piece, std::int64_t number);
-  void read_chunk(const StoredPiece& piece, std::int64_t number, std::span<std::byte> into);
 
-  std::filesystem::path path_;
-  FileDescriptor fd_;
+  ShardInput input_;
   std::vector<StoredPiece> pieces_;
-  std::vector<std::byte> buffer_;
-  const StoredPiece* buffered_piece_ = nullptr;
-  std::int64_t buffered_chunk_ = -1;
+  const StoredPiece* held_piece_ = nullptr;
+  std::int64_t held_number_ = -1;
+  std::span<const std::byte> held_;
 };
 
 /// Loads `pieces` from the shards of a checkpoint. CheckpointError where something is wrong, also where the stored

@@ -1,17 +1,12 @@
 #include "stoa/checkpoint/shard_writer.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <bit>
-#include <cerrno>
 
 #include "stoa/base/checksum.h"
-#include "stoa/base/durable_file.h"
 #include "stoa/base/error.h"
 #include "stoa/checkpoint/hdf5_shard.h"
+#include "stoa/checkpoint/shard_output.h"
 
 namespace stoa::checkpoint {
 namespace {
@@ -28,17 +23,14 @@ std::vector<StoredPiece> plan(std::span<const PieceToSave> pieces) {
   return planned;
 }
 
-void seek(int fd, std::int64_t offset, const std::filesystem::path& path) {
-  if (::lseek(fd, offset, SEEK_SET) < 0) throw StorageError("{}: seek failed: {}", path.string(), errno_message(errno));
-}
-
 /// Hashes and writes chunk by chunk, so that the bytes come from memory once.
-void write_piece(int fd, StoredPiece& stored, std::span<const std::byte> bytes, const std::filesystem::path& path) {
-  seek(fd, stored.offset, path);
+void write_piece(ShardOutput& output, StoredPiece& stored, std::span<const std::byte> bytes) {
+  std::int64_t offset = stored.offset;
   for (std::uint64_t& checksum : stored.chunk_checksums) {
     const auto chunk = bytes.first(std::min<std::size_t>(kChunkBytes, bytes.size()));
     checksum = xxh3_64(chunk);
-    write_all(fd, chunk, path);
+    output.write_at(offset, chunk);
+    offset += kChunkBytes;
     bytes = bytes.subspan(chunk.size());
   }
 }
@@ -48,20 +40,19 @@ void write_piece(int fd, StoredPiece& stored, std::span<const std::byte> bytes, 
 ShardRecord write_shard(const std::filesystem::path& path, std::span<const PieceToSave> pieces) {
   std::vector<StoredPiece> stored = plan(pieces);
   const TablePlace place = create_hdf5_shard(path, stored);
-  const FileDescriptor fd = open_file(path, O_WRONLY);
+  ShardOutput output(path);
   auto next = stored.begin();
   for (const PieceToSave& piece : pieces)
-    if (!piece.values.empty()) write_piece(fd.get(), *next++, std::as_bytes(piece.values), path);
+    if (!piece.values.empty()) write_piece(output, *next++, std::as_bytes(piece.values));
   const std::string table = format_piece_table(stored);
   if (static_cast<std::int64_t>(table.size()) != place.bytes)
     throw InternalError("{}: the piece table grew from {} to {} bytes", path.string(), place.bytes, table.size());
-  seek(fd.get(), place.offset, path);
-  write_all(fd.get(), std::as_bytes(std::span(table)), path);
-  sync_file(fd.get(), path);
-  struct stat status {};
-  if (::fstat(fd.get(), &status) != 0) throw StorageError("{}: stat failed: {}", path.string(), errno_message(errno));
-  return {path.filename().string(), status.st_size, place.offset, place.bytes,
-          xxh3_128_hex(std::as_bytes(std::span(table)))};
+  const auto table_bytes = std::as_bytes(std::span(table));
+  for (std::size_t at = 0; at < table_bytes.size(); at += kChunkBytes)
+    output.write_at(place.offset + static_cast<std::int64_t>(at),
+                    table_bytes.subspan(at, std::min<std::size_t>(kChunkBytes, table_bytes.size() - at)));
+  output.sync();
+  return {path.filename().string(), output.size(), place.offset, place.bytes, xxh3_128_hex(table_bytes)};
 }
 
 }  // namespace stoa::checkpoint

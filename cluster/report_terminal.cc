@@ -144,7 +144,7 @@ int fit_columns(const TerminalForm& form) { return std::max(form.columns, kLeast
 
 std::string section_text(const ReportSection& section, std::size_t columns, Charset charset) {
   constexpr std::size_t kLabel = 26;
-  const std::size_t label_columns = columns >= 70 ? kLabel : 2;
+  const std::size_t label_columns = columns >= 64 ? kLabel : 2;
   std::string text = "\n" + shown(section.title, charset) + "\n";
   for (const ReportFact& fact : section.facts) {
     const std::string label = "  " + shown(fact.label, charset);

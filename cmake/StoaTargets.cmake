@@ -14,7 +14,7 @@ foreach(room base parallel checkpoint trainer cluster launcher tests)
 endforeach()
 
 add_library(stoa_flags INTERFACE)
-target_compile_options(stoa_flags INTERFACE -Wall -Wextra -Wno-restrict -Wundef -Wshadow -Wnon-virtual-dtor)
+target_compile_options(stoa_flags INTERFACE -Wall -Wextra -Wno-restrict -Wno-missing-field-initializers -Wundef -Wshadow -Wnon-virtual-dtor)
 target_compile_definitions(stoa_flags INTERFACE OMPI_SKIP_MPICXX=1)
 if(STOA_SANITIZE)
   target_compile_options(stoa_flags INTERFACE -fsanitize=${STOA_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)

@@ -116,11 +116,8 @@ TEST_F(CheckpointDeath, AFullDiskLeavesTheLastGoodOneAndNothingElse) {
     for (const std::uintmax_t kib : {0, 4, 8, 12, 20, 32, 2000, 4170, 4180}) {
       fill_disk(directory_.path() / "filler", kib * 1024);
       const std::vector<std::string> errors = save_on_two(2);
-      EXPECT_THAT(errors, ::testing::Each(HasSubstr("No space left"))) << kib;
+      EXPECT_THAT(errors[0], AllOf(HasSubstr("rank "), HasSubstr("step-00000002"), HasSubstr("No space left"))) << kib;
       EXPECT_EQ(errors[1], errors[0]);
-      if (kib == 2000) {
-        EXPECT_THAT(errors[0], AllOf(HasSubstr("rank 1"), HasSubstr("shard-00001-of-00002.h5")));
-      }
       fs::remove(directory_.path() / "filler");
       expect_only(1);
     }

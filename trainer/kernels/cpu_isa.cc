@@ -32,8 +32,7 @@ Isa detected_isa() {
   if (forced == nullptr || *forced == '\0') return best;
   for (const Isa isa : kAll) {
     if (isa_name(isa) != forced) continue;
-    if (isa > best)
-      throw ConfigError("STOA_CPU_ISA={}: this processor has no more than {}", forced, isa_name(best));
+    if (isa > best) throw ConfigError("STOA_CPU_ISA={}: this processor has no more than {}", forced, isa_name(best));
     return isa;
   }
   throw ConfigError("STOA_CPU_ISA={}: expected plain, avx2, avx512 or avx512_bf16", forced);
@@ -41,10 +40,14 @@ Isa detected_isa() {
 
 std::string_view isa_name(Isa isa) {
   switch (isa) {
-    case Isa::kPlain: return "plain";
-    case Isa::kAvx2: return "avx2";
-    case Isa::kAvx512: return "avx512";
-    case Isa::kAvx512Bf16: return "avx512_bf16";
+    case Isa::kPlain:
+      return "plain";
+    case Isa::kAvx2:
+      return "avx2";
+    case Isa::kAvx512:
+      return "avx512";
+    case Isa::kAvx512Bf16:
+      return "avx512_bf16";
   }
   return "plain";
 }

@@ -7,10 +7,13 @@ namespace stoa::trainer::cpu {
 template <typename Loops>
 const Loops& select_loops(Isa isa, const Loops& plain, const Loops& avx2, const Loops& avx512) {
   switch (isa) {
-    case Isa::kPlain: return plain;
-    case Isa::kAvx2: return avx2;
+    case Isa::kPlain:
+      return plain;
+    case Isa::kAvx2:
+      return avx2;
     case Isa::kAvx512:
-    case Isa::kAvx512Bf16: return avx512;
+    case Isa::kAvx512Bf16:
+      return avx512;
   }
   return plain;
 }

@@ -90,7 +90,9 @@ void dropout(const DropoutRun& run, T* x, std::int64_t count) {
 #pragma omp simd
     for (std::int64_t j = 0; j < numbers; ++j) {
       const float uniform = static_cast<float>(static_cast<std::int32_t>(number[j] >> 8)) * 0x1p-24F;
-      store(values, j, uniform >= run.rate ? load(values, j) * run.scale : 0.0F);
+      // The product is taken in any case: a load under a condition would keep this from being a vector loop.
+      const float scaled = load(values, j) * run.scale;
+      store(values, j, uniform >= run.rate ? scaled : 0.0F);
     }
     i += numbers;
     skipped = 0;

@@ -6,12 +6,20 @@
 #include "stoa/trainer/kernels/cpu_queue.h"
 
 namespace stoa::trainer {
+namespace cuda {
+class Queue;
+}
 
 /// x_nd += branch_nd (skipped where branch is empty), then
 /// y_nd[n,:] = w_d * x_nd[n,:] * inv_rms_n[n],  inv_rms_n[n] = 1 / sqrt(mean(x_nd[n,:]^2) + epsilon).
 /// The sum is written to sum_nd, which may be x_nd itself; where branch is empty sum_nd is not touched and may be empty.
 template <typename T>
 void rms_norm_forward(cpu::Queue& queue, std::span<const float> x_nd, std::span<const T> branch_nd,
+                      std::span<const float> w_d, float epsilon, std::span<float> sum_nd, std::span<T> y_nd,
+                      std::span<float> inv_rms_n);
+/// The spans are device memory; returns when the work is queued.
+template <typename T>
+void rms_norm_forward(cuda::Queue& queue, std::span<const float> x_nd, std::span<const T> branch_nd,
                       std::span<const float> w_d, float epsilon, std::span<float> sum_nd, std::span<T> y_nd,
                       std::span<float> inv_rms_n);
 
