@@ -29,4 +29,9 @@ std::int64_t resident_bytes() {
   return got == 2 ? std::int64_t{pages[1]} * sysconf(_SC_PAGESIZE) : 0;
 }
 
+std::string host_name() {
+  char name[256] = {};
+  return ::gethostname(name, sizeof name - 1) == 0 ? name : "unknown";
+}
+
 }  // namespace stoa::trainer

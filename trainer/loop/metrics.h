@@ -32,4 +32,7 @@ class Metrics {
 /// Bytes of this process in memory now.
 std::int64_t resident_bytes();
 
+/// Of the node that this rank runs on.
+std::string host_name();
+
 }  // namespace stoa::trainer

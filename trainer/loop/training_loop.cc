@@ -75,6 +75,7 @@ void TrainingLoop::start() {
   parameters_.refresh_copies(parts_.queue);
   parts_.metrics.write({{"kind", "start"},
                         {"step", step_},
+                        {"host", host_name()},
                         {"ranks", parts_.ranks.size()},
                         {"threads_per_rank", parts_.queue.threads()},
                         {"isa", cpu::isa_name(parts_.queue.isa())},
