@@ -82,7 +82,7 @@ std::string plan_text(const Plan& p, const cluster::MachineSettings& machine, co
   if (!p.seconds)
     return text + row("Time, price", "unknown",
                       fmt::format("the peak of {} is {}; give it with --peak-gflops", one(p.resource), p.peak_source));
-  text += row("Peak", fmt::format("{} GFLOP/s {}", three_digits(p.peak_gflops), one(p.resource)), p.peak_source);
+  text += row("Peak", fmt::format("{:.4g} TFLOP/s {}", p.peak_gflops / 1e3, one(p.resource)), p.peak_source);
   text += row("Utilisation", fmt::format("{:.0f} %", 100 * assumptions.utilisation),
               "assumed; give another with --utilisation");
   text += row("Time", format_duration(*p.seconds));

@@ -17,7 +17,8 @@ const Progress kNow{
 TEST(ProgressLine, LeavesOutFromTheRightWhatDoesNotFit) {
   EXPECT_EQ(progress_line(kNow, 100),
             "[######........................] 123/600  loss 3.4568  2 min 03 s left  39.0 k tokens/s  0.0021 EUR");
-  EXPECT_EQ(progress_line(kNow, 80), "[##.........] 123/600  loss 3.4568  2 min 03 s left  39.0 k tokens/s  0.0021 EUR");
+  EXPECT_EQ(progress_line(kNow, 80),
+            "[##.........] 123/600  loss 3.4568  2 min 03 s left  39.0 k tokens/s  0.0021 EUR");
   EXPECT_EQ(progress_line(kNow, 67), "123/600  loss 3.4568  2 min 03 s left  39.0 k tokens/s  0.0021 EUR");
   EXPECT_EQ(progress_line(kNow, 41), "123/600  loss 3.4568  2 min 03 s left");
   EXPECT_EQ(progress_line(kNow, 20), "123/600  loss 3.4568");
@@ -43,8 +44,9 @@ TEST(ProgressText, IsOneSentenceAnEvent) {
                         .ranks = 2,
                         .threads_per_rank = 1,
                         .isa = "avx512_bf16",
-                        .parameters = 4936960
-, .time = 0, .host = {}}),
+                        .parameters = 4936960,
+                        .time = 0,
+                        .host = {}}),
             "attempt 2 resumes after step 100: 4.94 M parameters, 2 ranks x 1 thread, avx512_bf16");
   EXPECT_EQ(evaluation_text({.step = 100, .loss = 3.2, .perplexity = 24.5325, .bits_per_byte = 1.67, .attempt = {}}),
             "step 100: held-out loss 3.2000, perplexity 24.53, 1.6700 bits per byte");
