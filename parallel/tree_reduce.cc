@@ -36,14 +36,36 @@ struct Min {
   }
 };
 
+// out[i] = also[i] = a[i] op b[i]; `also` may be null. The arrays are one another or do not overlap.
 template <typename Op, typename T>
-void combine(const T* a, const T* b, std::size_t n, T* __restrict out) {
-  for (std::size_t i = 0; i < n; ++i) out[i] = Op::of(a[i], b[i]);
+[[gnu::always_inline]] inline void combine_loop(const T* a, const T* b, std::size_t n, T* out, T* also) {
+  if (also == nullptr) {
+#pragma GCC ivdep
+    for (std::size_t i = 0; i < n; ++i) out[i] = Op::of(a[i], b[i]);
+    return;
+  }
+#pragma GCC ivdep
+  for (std::size_t i = 0; i < n; ++i) {
+    const T result = Op::of(a[i], b[i]);
+    out[i] = result;
+    also[i] = result;
+  }
 }
 
+#if defined(__x86_64__)
+// Twice the speed in cache on processors that have it; additions alone, so the bits are the same.
 template <typename Op, typename T>
-void combine_into(T* __restrict out, const T* __restrict b, std::size_t n) {
-  for (std::size_t i = 0; i < n; ++i) out[i] = Op::of(out[i], b[i]);
+[[gnu::target("avx2")]] void combine_avx2(const T* a, const T* b, std::size_t n, T* out, T* also) {
+  combine_loop<Op>(a, b, n, out, also);
+}
+#endif
+
+template <typename Op, typename T>
+void combine(const T* a, const T* b, std::size_t n, T* out, T* also = nullptr) {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx2") != 0) return combine_avx2<Op>(a, b, n, out, also);
+#endif
+  combine_loop<Op>(a, b, n, out, also);
 }
 
 // One block of the tree over ranks[first, first + count) into out; `open` holds a block for each level below.
@@ -60,11 +82,11 @@ void reduce_block(std::span<T* const> ranks, std::size_t at, std::size_t n, T* o
   const std::size_t left = tree_split(ranks.size());
   reduce_block<Op>(ranks.first(left), at, n, out, open);
   if (ranks.size() - left == 1) {
-    combine_into<Op>(out, ranks[left] + at, n);
+    combine<Op>(out, ranks[left] + at, n, out);
     return;
   }
   reduce_block<Op>(ranks.subspan(left), at, n, open, open + kBlockBytes / sizeof(T));
-  combine_into<Op>(out, open, n);
+  combine<Op>(out, open, n, out);
 }
 
 template <typename Op, typename T, typename Deliver>
@@ -79,31 +101,46 @@ void for_each_block(std::span<T* const> ranks, std::size_t n, Deliver&& deliver)
   }
 }
 
-template <typename T, typename Deliver>
-void reduce(std::span<T* const> ranks, std::size_t n, ReduceOp op, Deliver&& deliver) {
-  switch (op) {
-    case ReduceOp::kSum:
-      return for_each_block<Sum>(ranks, n, deliver);
-    case ReduceOp::kMax:
-      return for_each_block<Max>(ranks, n, deliver);
-    case ReduceOp::kMin:
-      return for_each_block<Min>(ranks, n, deliver);
-  }
+template <typename Op, typename T>
+void reduce_to_all(std::span<T* const> ranks, std::size_t n) {
+  // The usual case of two sockets needs no block between.
+  if (ranks.size() == 2) return combine<Op, T>(ranks[0], ranks[1], n, ranks[0], ranks[1]);
+  for_each_block<Op>(ranks, n, [&](std::size_t at, std::size_t size, const T* result) {
+    for (T* const rank : ranks) std::memcpy(rank + at, result, size * sizeof(T));
+  });
+}
+
+template <typename Op, typename T>
+void reduce_to_one(std::span<T* const> ranks, std::size_t n, T* out) {
+  for_each_block<Op>(ranks, n, [&](std::size_t at, std::size_t size, const T* result) {
+    std::memcpy(out + at, result, size * sizeof(T));
+  });
 }
 
 }  // namespace
 
 template <typename T>
 void tree_reduce(std::span<T* const> ranks, std::size_t n, ReduceOp op, T* out) {
-  reduce(ranks, n, op,
-         [&](std::size_t at, std::size_t size, const T* result) { std::memcpy(out + at, result, size * sizeof(T)); });
+  switch (op) {
+    case ReduceOp::kSum:
+      return reduce_to_one<Sum>(ranks, n, out);
+    case ReduceOp::kMax:
+      return reduce_to_one<Max>(ranks, n, out);
+    case ReduceOp::kMin:
+      return reduce_to_one<Min>(ranks, n, out);
+  }
 }
 
 template <typename T>
 void tree_reduce_in_place(std::span<T* const> ranks, std::size_t n, ReduceOp op) {
-  reduce(ranks, n, op, [&](std::size_t at, std::size_t size, const T* result) {
-    for (T* const rank : ranks) std::memcpy(rank + at, result, size * sizeof(T));
-  });
+  switch (op) {
+    case ReduceOp::kSum:
+      return reduce_to_all<Sum>(ranks, n);
+    case ReduceOp::kMax:
+      return reduce_to_all<Max>(ranks, n);
+    case ReduceOp::kMin:
+      return reduce_to_all<Min>(ranks, n);
+  }
 }
 
 template void tree_reduce(std::span<float* const>, std::size_t, ReduceOp, float*);

@@ -5,6 +5,7 @@
 
 #include "stoa/tests/cuda_emulation/device_vector.h"
 #include "stoa/tests/cuda_emulation/emulator.h"
+#include "stoa/tests/reference/norm_reference.h"
 #include "stoa/trainer/kernels/rms_norm.h"
 
 namespace stoa::cuda_emulation {
@@ -75,26 +76,19 @@ double tolerance() {
   return std::is_same_v<T, float> ? 4e-6 : 1.0 / 256 + 4e-6;
 }
 
-/// The formula of rms_norm.h in double precision.
 template <typename T>
-void expect_reference(Size size, const std::vector<float>& x_nd, const std::vector<T>& branch_nd,
-                      const std::vector<float>& w_d, const Outcome<T>& outcome) {
-  for (std::size_t n = 0; n < size.tokens; ++n) {
-    std::vector<double> x_d(size.width);
-    double squares = 0;
-    for (std::size_t d = 0; d < size.width; ++d) {
-      const std::size_t at = n * size.width + d;
-      x_d[d] = x_nd[at] + (branch_nd.empty() ? 0.0 : static_cast<double>(trainer::to_float(branch_nd[at])));
-      ASSERT_NEAR(outcome.sum_nd[at], x_d[d], 2.5e-7);  // two halves of the last place of a number below 2
-      squares += x_d[d] * x_d[d];
-    }
-    const double inv_rms = 1 / std::sqrt(squares / static_cast<double>(size.width) + kEpsilon);
-    ASSERT_NEAR(outcome.inv_rms_n[n], inv_rms, 4e-6 * inv_rms);
-    for (std::size_t d = 0; d < size.width; ++d) {
-      const double y = w_d[d] * x_d[d] * inv_rms;
-      ASSERT_NEAR(trainer::to_float(outcome.y_nd[n * size.width + d]), y, tolerance<T>() * std::abs(y) + 1e-6)
-          << n << ' ' << d;
-    }
+void expect_reference(const std::vector<float>& x_nd, const std::vector<T>& branch_nd, const std::vector<float>& w_d,
+                      const Outcome<T>& outcome) {
+  reference::Values sum_nd(x_nd.begin(), x_nd.end());
+  for (std::size_t i = 0; i < branch_nd.size(); ++i) sum_nd[i] += trainer::to_float(branch_nd[i]);
+  const reference::Values w(w_d.begin(), w_d.end());
+  const auto expected = reference::norm(reference::Norm::kRms, sum_nd, w, {}, kEpsilon);
+  for (std::size_t n = 0; n < outcome.inv_rms_n.size(); ++n)
+    ASSERT_NEAR(outcome.inv_rms_n[n], expected.inverse[n], 4e-6 * expected.inverse[n]);
+  for (std::size_t i = 0; i < sum_nd.size(); ++i) {
+    ASSERT_NEAR(outcome.sum_nd[i], sum_nd[i], 1.2e-7);  // half the last place of a number below 2
+    ASSERT_NEAR(trainer::to_float(outcome.y_nd[i]), expected.y[i], tolerance<T>() * std::abs(expected.y[i]) + 1e-6)
+        << i;
   }
 }
 
@@ -103,7 +97,25 @@ TYPED_TEST(RmsNormCuda, EqualsTheFormulaInDoublePrecision) {
     const auto x_nd = numbers(size.tokens * size.width, 1);
     const auto branch_nd = rounded<TypeParam>(numbers(size.tokens * size.width, 2));
     const auto w_d = numbers(size.width, 3);
-    expect_reference(size, x_nd, branch_nd, w_d, this->run(size, x_nd, branch_nd, w_d));
+    expect_reference(x_nd, branch_nd, w_d, this->run(size, x_nd, branch_nd, w_d));
+  }
+}
+
+TYPED_TEST(RmsNormCuda, EqualsItsTwinOnTheProcessor) {
+  trainer::cpu::Queue processor({.threads = 1, .pinned = {}});
+  for (const Size size : kSizes) {
+    const auto x_nd = numbers(size.tokens * size.width, 10);
+    const auto branch_nd = rounded<TypeParam>(numbers(size.tokens * size.width, 11));
+    const auto w_d = numbers(size.width, 12);
+    Outcome<TypeParam> twin{x_nd, std::vector<TypeParam>(x_nd.size()), std::vector<float>(size.tokens)};
+    trainer::rms_norm_forward<TypeParam>(processor, twin.sum_nd, branch_nd, w_d, kEpsilon, twin.sum_nd, twin.y_nd,
+                                         twin.inv_rms_n);
+    const auto outcome = this->run(size, x_nd, branch_nd, w_d);
+    EXPECT_EQ(outcome.sum_nd, twin.sum_nd);
+    for (std::size_t i = 0; i < x_nd.size(); ++i) {
+      const float y = trainer::to_float(twin.y_nd[i]);
+      ASSERT_NEAR(trainer::to_float(outcome.y_nd[i]), y, tolerance<TypeParam>() * std::abs(y) + 1e-6) << i;
+    }
   }
 }
 
@@ -113,7 +125,7 @@ TYPED_TEST(RmsNormCuda, WithoutABranchXStaysAsItIs) {
     const auto w_d = numbers(size.width, 5);
     const auto outcome = this->run(size, x_nd, {}, w_d);
     EXPECT_EQ(outcome.sum_nd, x_nd);
-    expect_reference<TypeParam>(size, x_nd, {}, w_d, outcome);
+    expect_reference<TypeParam>(x_nd, {}, w_d, outcome);
   }
 }
 

@@ -180,7 +180,8 @@ TEST_P(CommunicatorConformance, LedgerTellsEachCall) {
     group.all_agree(true, "saved");
     EXPECT_EQ(group.ledger().count(), before + 2);
     const std::string told = group.ledger().describe();
-    EXPECT_NE(told.find(fmt::format("#{} all_reduce gradients 1.00 KiB: finished after", before + 1)), std::string::npos)
+    EXPECT_NE(told.find(fmt::format("#{} all_reduce gradients 1.00 KiB: finished after", before + 1)),
+              std::string::npos)
         << told;
     EXPECT_NE(told.find(fmt::format("#{} all_agree saved", before + 2)), std::string::npos) << told;
   });

@@ -134,17 +134,15 @@ class Reader {
                       vocabulary_.tokens.size(), vocabulary_.tokens.size() - 1);
     };
     for (const auto& [token, id] : special_) {
+      if (const auto same = vocab.find(token); same != vocab.end() && id_in(*same, token) != id)
+        throw DataError("{}: '{}' has id {} in 'added_tokens' and {} in 'vocab'", place_, token, id, shown(*same));
       put(checked(id, token), token, token);
       vocabulary_.special.push_back(id);
     }
     std::sort(vocabulary_.special.begin(), vocabulary_.special.end());
     for (const auto& [token, value] : vocab.items()) {
       const std::int32_t id = checked(id_in(value, token), token);
-      if (const auto added = special_.find(token); added != special_.end()) {
-        if (added->second != id)
-          throw DataError("{}: '{}' has id {} in 'added_tokens' and {} in 'vocab'", place_, token, added->second, id);
-        continue;
-      }
+      if (special_.contains(token)) continue;
       std::optional<std::string> bytes = from_alphabet(token);
       if (!bytes || bytes->empty()) throw DataError("{}: token '{}' is not of the byte alphabet", place_, token);
       put(id, token, std::move(*bytes));

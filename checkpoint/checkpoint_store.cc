@@ -1,0 +1,239 @@
+#include "stoa/checkpoint/checkpoint_store.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <set>
+
+#include "stoa/base/clock.h"
+#include "stoa/base/durable_file.h"
+#include "stoa/base/error.h"
+#include "stoa/checkpoint/hdf5_global_view.h"
+#include "stoa/checkpoint/manifest.h"
+#include "stoa/checkpoint/publication.h"
+#include "stoa/checkpoint/rank_agreement.h"
+#include "stoa/checkpoint/shard_reader.h"
+#include "stoa/checkpoint/shard_writer.h"
+#include "stoa/checkpoint/tensor_json.h"
+#include "stoa/checkpoint/tiling.h"
+
+namespace stoa::checkpoint {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool is_attempt(const std::string& attempt) {
+  constexpr const char* kAllowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+  return !attempt.empty() && attempt.size() <= 64 && attempt.find_first_not_of(kAllowed) == std::string::npos;
+}
+
+/// What would come back otherwise: NaN as null, and text that is not UTF-8 not at all.
+void check_state(const CheckpointState& state) {
+  if (state.step < 0) throw InternalError("step {} of a checkpoint is negative", state.step);
+  bool returns = false;
+  try {
+    // Two levels deeper, as a manifest holds it.
+    returns = parse_json("[[" + state.state.dump() + "]]", "state")[0][0] == state.state;
+  } catch (const nlohmann::json::exception&) {
+  } catch (const DataError&) {
+  }
+  if (!returns)
+    throw InternalError("the state of step {} would not come back from JSON as it is (NaN, infinity or invalid text)",
+                        state.step);
+}
+
+template <typename Piece>
+void check_piece(const Piece& piece) {
+  std::string defect = tensor_defect(piece.tensor);
+  if (defect.empty()) defect = box_defect(piece.box, piece.tensor);
+  if (defect.empty() && static_cast<std::int64_t>(piece.values.size()) != piece.box.elements())
+    defect = fmt::format("{} values for box {}", piece.values.size(), describe_box(piece.box));
+  if (!defect.empty()) throw InternalError("tensor {}: {}", piece.tensor.name, defect);
+}
+
+/// What the ranks tell each other about their pieces.
+template <typename Piece>
+std::string describe_pieces(std::span<const Piece> pieces) {
+  Json array = Json::array();
+  for (const Piece& piece : pieces) {
+    Json object = tensor_to_json(piece.tensor, "tensor");
+    add_box(object, piece.box);
+    array.push_back(std::move(object));
+  }
+  return array.dump();
+}
+
+std::vector<PieceSource> gather_pieces(std::span<const PieceToSave> pieces, parallel::Communicator& ranks) {
+  const std::vector<std::string> texts = gather_texts(ranks, describe_pieces(pieces), "checkpoint pieces");
+  std::vector<PieceSource> all;
+  for (std::size_t r = 0; r < texts.size(); ++r) {
+    const std::string file = shard_file_name(static_cast<int>(r), ranks.size());
+    for (const Json& object : parse_json(texts[r], "pieces")) {
+      GlobalTensor tensor = tensor_from_json(object, "tensor", "pieces");
+      parallel::Box box = box_from_json(object, tensor, "pieces");
+      all.push_back({{std::move(tensor), std::move(box)}, file});
+    }
+  }
+  return all;
+}
+
+Tiling checked_tiling(std::span<const PieceSource> sources) {
+  std::vector<PieceDescription> descriptions;
+  for (const PieceSource& source : sources) descriptions.push_back(source.piece);
+  Tiling tiling = tile(descriptions);
+  if (!tiling.defect.empty()) throw InternalError("{}", tiling.defect);
+  return tiling;
+}
+
+std::vector<ShardRecord> gather_records(const ShardRecord& mine, parallel::Communicator& ranks) {
+  const Json text{mine.file, mine.bytes, mine.table_offset, mine.table_bytes, mine.table_digest};
+  std::vector<ShardRecord> records;
+  for (const std::string& other : gather_texts(ranks, text.dump(), "checkpoint shards")) {
+    const Json r = parse_json(other, "shards");
+    records.push_back({r[0].get<std::string>(), r[1].get<std::int64_t>(), r[2].get<std::int64_t>(),
+                       r[3].get<std::int64_t>(), r[4].get<std::string>()});
+  }
+  return records;
+}
+
+void write_whole(const fs::path& partial, const Manifest& manifest, std::span<const PieceSource> sources) {
+  const fs::path view = partial / "checkpoint.h5";
+  write_global_view(view, manifest.tensors, sources);
+  sync_file(open_file(view, O_RDONLY).get(), view);
+  write_file_durably(partial / "manifest.json", format_manifest(manifest));
+}
+
+/// Tensors that are asked for must be there with the same shape.
+void check_asked(const fs::path& folder, const Manifest& manifest, std::span<const PieceToLoad> pieces) {
+  for (const PieceToLoad& piece : pieces) {
+    const auto found = std::lower_bound(manifest.tensors.begin(), manifest.tensors.end(), piece.tensor.name,
+                                        [](const GlobalTensor& a, const std::string& name) { return a.name < name; });
+    if (found == manifest.tensors.end() || found->name != piece.tensor.name)
+      throw CheckpointError("{}: has no tensor {}", folder.string(), piece.tensor.name);
+    if (found->shape != piece.tensor.shape || found->dtype != piece.tensor.dtype)
+      throw CheckpointError("{}: tensor {} has shape {}, but this model needs {}", folder.string(), piece.tensor.name,
+                            describe_shape(found->shape), describe_shape(piece.tensor.shape));
+  }
+}
+
+/// Tensors that nobody asks for would be lost by the next save.
+void check_nothing_left(const fs::path& folder, const Manifest& manifest, const std::set<std::string>& asked) {
+  std::string extra;
+  for (const GlobalTensor& tensor : manifest.tensors)
+    if (!asked.contains(tensor.name)) extra += (extra.empty() ? "" : ", ") + tensor.name;
+  if (!extra.empty())
+    throw CheckpointError("{}: holds tensors that this model does not have: {}", folder.string(), extra.substr(0, 400));
+}
+
+std::set<std::string> gather_asked(std::span<const PieceToLoad> pieces, parallel::Communicator& ranks) {
+  Json mine = Json::array();
+  for (const PieceToLoad& piece : pieces) mine.push_back(piece.tensor.name);
+  std::set<std::string> asked;
+  for (const std::string& text : gather_texts(ranks, mine.dump(), "checkpoint tensors"))
+    for (const Json& name : parse_json(text, "tensors")) asked.insert(name.get<std::string>());
+  return asked;
+}
+
+Manifest read_manifest_of(const CheckpointEntry& entry) {
+  Manifest manifest = read_manifest(entry.folder);
+  if (manifest.step != entry.step)
+    throw CheckpointError("{}: its manifest is of step {}", entry.folder.string(), manifest.step);
+  return manifest;
+}
+
+}  // namespace
+
+CheckpointStore::CheckpointStore(fs::path directory, std::string attempt, Log& log)
+    : directory_(fs::absolute(directory)), attempt_(std::move(attempt)), log_(log) {
+  if (!is_attempt(attempt_)) throw UsageError("attempt '{}' is not made of A-Z a-z 0-9 _ . -", attempt_);
+  std::error_code error;
+  fs::create_directories(directory_, error);
+  if (error) throw StorageError("{}: creating the folder failed: {}", directory_.string(), error.message());
+}
+
+std::int64_t CheckpointStore::save(const CheckpointState& state, std::span<const PieceToSave> pieces,
+                                   parallel::Communicator& ranks, std::int64_t keep_last) {
+  on_all_ranks(ranks, "checkpoint arguments", [&] {
+    check_state(state);
+    for (const PieceToSave& piece : pieces) check_piece(piece);
+  });
+  const std::vector<PieceSource> sources = gather_pieces(pieces, ranks);
+  const Tiling tiling = checked_tiling(sources);  // the same verdict on every rank
+  const bool first = ranks.rank() == 0;
+  const fs::path partial = directory_ / fmt::format("{}.partial-{}", step_folder_name(state.step), attempt_);
+  on_all_ranks(ranks, "checkpoint folder", [&] {
+    if (first) begin_partial(directory_, state.step, attempt_);
+  });
+  try {
+    ShardRecord mine;
+    on_all_ranks(ranks, "checkpoint shards written",
+                 [&] { mine = write_shard(partial / shard_file_name(ranks.rank(), ranks.size()), pieces); });
+    const Manifest manifest{state.step,  attempt_,       format_utc(SystemClock().unix_s()),
+                            state.state, tiling.tensors, gather_records(mine, ranks)};
+    on_all_ranks(ranks, "checkpoint published", [&] {
+      if (!first) return;
+      write_whole(partial, manifest, sources);
+      publish(partial, directory_, state.step, attempt_, log_);
+      tidy_after(directory_, state.step, keep_last, log_);
+    });
+    return mine.bytes;
+  } catch (const CommError&) {
+    throw;  // other ranks may still write; the next published step removes the folder
+  } catch (const Error&) {
+    std::error_code ignored;
+    if (first) fs::remove_all(partial, ignored);
+    throw;
+  }
+}
+
+std::vector<CheckpointEntry> CheckpointStore::list() const { return scan_published(directory_); }
+
+std::optional<CheckpointState> CheckpointStore::load_newest(std::span<const PieceToLoad> pieces,
+                                                            parallel::Communicator& ranks) {
+  on_all_ranks(ranks, "checkpoint arguments", [&] {
+    for (const PieceToLoad& piece : pieces) check_piece(piece);
+  });
+  // One scan for all: a shared file system may show ranks different listings.
+  Json steps = Json::array();
+  on_all_ranks(ranks, "checkpoint list", [&] {
+    if (ranks.rank() == 0)
+      for (const CheckpointEntry& entry : list()) steps.push_back(entry.step);
+  });
+  steps = parse_json(broadcast_text(ranks, steps.dump(), 0, "checkpoint list"), "checkpoint list");
+  const std::set<std::string> asked = gather_asked(pieces, ranks);
+
+  std::string defects;
+  for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
+    const CheckpointEntry entry{step->get<std::int64_t>(), directory_ / step_folder_name(step->get<std::int64_t>())};
+    Manifest manifest;
+    auto failure = try_on_all_ranks(ranks, "checkpoint manifest", [&] { manifest = read_manifest_of(entry); });
+    if (!failure) {
+      on_all_ranks(ranks, "checkpoint tensors", [&] {
+        check_asked(entry.folder, manifest, pieces);
+        check_nothing_left(entry.folder, manifest, asked);
+      });
+      failure = try_on_all_ranks(ranks, "checkpoint data", [&] { load_pieces(entry.folder, manifest, pieces); });
+    }
+    if (!failure) return CheckpointState{manifest.step, manifest.state};
+    if (failure->kind != ErrorKind::kCheckpoint && failure->kind != ErrorKind::kStorage) throw_failure(*failure, ranks);
+    if (ranks.rank() == 0) log_.warning("step {} is not whole and is passed over: {}", entry.step, failure->message);
+    defects += "\n  " + failure->message;
+  }
+  if (!defects.empty()) throw CheckpointError("{}: no published checkpoint is whole:{}", directory_.string(), defects);
+  return std::nullopt;
+}
+
+CheckpointState CheckpointStore::load(const fs::path& folder, std::span<const PieceToLoad> pieces) {
+  for (const PieceToLoad& piece : pieces) check_piece(piece);
+  Manifest manifest = read_manifest(folder);
+  check_asked(folder, manifest, pieces);
+  load_pieces(folder, manifest, pieces);
+  return {manifest.step, std::move(manifest.state)};
+}
+
+CheckpointState CheckpointStore::read_state(const fs::path& folder) const {
+  Manifest manifest = read_manifest(folder);
+  return {manifest.step, std::move(manifest.state)};
+}
+
+}  // namespace stoa::checkpoint

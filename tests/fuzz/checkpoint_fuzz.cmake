@@ -1,0 +1,1 @@
+stoa_fuzz(manifest_fuzz SOURCES manifest_fuzz.cc LINKS stoa_checkpoint)

@@ -1,0 +1,109 @@
+#include "stoa/trainer/data/tokenizer_split.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <random>
+#include <string>
+#include <vector>
+
+#include "stoa/trainer/data/tokenizer_pattern.h"
+
+namespace stoa::trainer {
+namespace {
+
+using testing::ElementsAre;
+
+std::vector<std::string> split(std::string_view text) {
+  std::vector<std::string> parts;
+  for (std::size_t begin = 0; begin < text.size(); begin += parts.back().size())
+    parts.emplace_back(text.substr(begin, pre_token_length(text, begin)));
+  return parts;
+}
+
+std::vector<std::string> split_by_pattern(std::string_view text) {
+  static const PreTokenPattern pattern;
+  std::vector<std::string> parts;
+  for (std::size_t begin = 0; begin < text.size(); begin += parts.back().size())
+    parts.emplace_back(text.substr(begin, pattern.match(text, begin)));
+  return parts;
+}
+
+void append_utf8(std::string& text, char32_t c) {
+  if (c < 0x80) {
+    text += static_cast<char>(c);
+  } else if (c < 0x800) {
+    text += static_cast<char>(0xC0 | (c >> 6));
+    text += static_cast<char>(0x80 | (c & 0x3F));
+  } else if (c < 0x10000) {
+    text += static_cast<char>(0xE0 | (c >> 12));
+    text += static_cast<char>(0x80 | ((c >> 6) & 0x3F));
+    text += static_cast<char>(0x80 | (c & 0x3F));
+  } else {
+    text += static_cast<char>(0xF0 | (c >> 18));
+    text += static_cast<char>(0x80 | ((c >> 12) & 0x3F));
+    text += static_cast<char>(0x80 | ((c >> 6) & 0x3F));
+    text += static_cast<char>(0x80 | (c & 0x3F));
+  }
+}
+
+TEST(PreTokens, KeepOneSpaceBeforeAWord) {
+  EXPECT_THAT(split("Hello  world 42x, 3rd!"), ElementsAre("Hello", " ", " world", " 42", "x", ",", " 3", "rd", "!"));
+}
+
+TEST(PreTokens, CutContractionsOfLowerCase) {
+  EXPECT_THAT(split("it's we'LL they'll d'"), ElementsAre("it", "'s", " we", "'", "LL", " they", "'ll", " d", "'"));
+  EXPECT_THAT(split("'tis 's 've"), ElementsAre("'t", "is", " '", "s", " '", "ve"));
+}
+
+TEST(PreTokens, LeaveTheLastSpaceToTheNextWord) {
+  EXPECT_THAT(split("a \n\n b"), ElementsAre("a", " \n\n", " b"));
+  EXPECT_THAT(split("a\n\nb"), ElementsAre("a", "\n", "\n", "b"));
+  EXPECT_THAT(split("a  "), ElementsAre("a", "  "));
+}
+
+TEST(PreTokens, CountAnInvalidByteAsOneOtherCharacter) {
+  EXPECT_THAT(split("a\xFF\xFE!b"), ElementsAre("a", "\xFF\xFE!", "b"));
+  EXPECT_THAT(split("\xC3"), ElementsAre("\xC3"));
+  // A cut character, an overlong form, a surrogate and a code point past the last one.
+  EXPECT_THAT(split("\xE2\x82x"), ElementsAre("\xE2\x82", "x"));
+  EXPECT_THAT(split("\xC0\xA0x"), ElementsAre("\xC0\xA0", "x"));
+  EXPECT_THAT(split("\xE0\x82\xA0x"), ElementsAre("\xE0\x82\xA0", "x"));
+  EXPECT_THAT(split("\xED\xA0\x80x"), ElementsAre("\xED\xA0\x80", "x"));
+  EXPECT_THAT(split("\xF4\x90\x80\x80x"), ElementsAre("\xF4\x90\x80\x80", "x"));
+}
+
+/// The hand-written splitter against GPT-2's pattern itself, on every code point in several surroundings.
+TEST(PreTokens, AreThoseOfThePatternForEveryCodePoint) {
+  for (char32_t page = 0; page < 0x110000; page += 0x400) {
+    std::string text;
+    for (char32_t c = page; c < page + 0x400; ++c) {
+      if (c >= 0xD800 && c < 0xE000) continue;
+      text += 'a';
+      append_utf8(text, c);
+      append_utf8(text, c);
+      text += "b ";
+      append_utf8(text, c);
+      text += "1  ";
+      append_utf8(text, c);
+      text += '\'';
+    }
+    ASSERT_EQ(split(text), split_by_pattern(text)) << "code points from " << static_cast<unsigned>(page);
+  }
+}
+
+TEST(PreTokens, AreThoseOfThePatternForRandomText) {
+  std::mt19937 random(33);
+  const std::vector<std::string> parts = {
+      " ", "  ",   "\n",     "\t",     "\r\n",   "'",      "s",      "t",      "re",     "ve",  "ll", "LL",
+      "d", "m",    "a",      "Z",      "0",      "9",      ".",      "--",     "é",      "ß",   "日", "٣",
+      "²", "🙂", "\u00a0", "\u3000", "\u2028", "\u0085", "\u180e", "\u200b", "\u0301", "\x1c"};
+  for (int round = 0; round < 3000; ++round) {
+    std::string text;
+    for (unsigned length = random() % 33; length > 0; --length) text += parts[random() % parts.size()];
+    ASSERT_EQ(split(text), split_by_pattern(text)) << text;
+  }
+}
+
+}  // namespace
+}  // namespace stoa::trainer

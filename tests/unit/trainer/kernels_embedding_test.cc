@@ -1,0 +1,94 @@
+#include <gtest/gtest.h>
+
+#include "stoa/tests/reference/embedding_reference.h"
+#include "stoa/tests/unit/trainer/kernel_cases.h"
+#include "stoa/trainer/kernels/embedding.h"
+
+namespace stoa::trainer {
+namespace {
+
+constexpr std::size_t kVocabulary = 41;
+constexpr std::size_t kPositions = 33;
+constexpr std::int64_t kFirstPosition = 5;
+
+struct Size {
+  std::size_t tokens;
+  std::size_t width;
+};
+constexpr Size kSizes[] = {{1, 1}, {33, 33}, {257, 65}, {99, 768}};
+
+/// Many more tokens than vocabulary entries that occur: most rows are met several times, some never.
+std::vector<std::int32_t> tokens_of(std::size_t count) {
+  std::vector<std::int32_t> tokens(count);
+  for (std::size_t n = 0; n < count; ++n)
+    tokens[n] = static_cast<std::int32_t>(philox_block({1, 2}, n)[0] % (kVocabulary - 4));
+  return tokens;
+}
+
+TEST(KernelsEmbedding, ForwardAddsTheTokensRowAndItsPositions) {
+  for (const Size size : kSizes) {
+    for (const bool learned : {true, false}) {
+      on_each_isa(3, [&](cpu::Queue& queue) {
+        const auto tokens = tokens_of(size.tokens);
+        const auto table = normal_values(kVocabulary * size.width, 1);
+        const auto positions = normal_values(learned ? (kFirstPosition + kPositions) * size.width : 0, 2);
+        std::vector<float> x(size.tokens * size.width);
+        embedding_forward(queue, tokens, table, positions, static_cast<std::int64_t>(size.width), kPositions,
+                          kFirstPosition, x);
+        const auto expected = reference::embedding(tokens, to_doubles(table), to_doubles(positions),
+                                                   {size.width, kPositions, kFirstPosition});
+        expect_near(x, expected, {.relative = 0x1p-23, .absolute = 0}, "x");
+      });
+    }
+  }
+}
+
+TEST(KernelsEmbedding, BackwardAddsInTheOrderOfTokensForAnyNumberOfThreads) {
+  for (const Size size : kSizes) {
+    const auto tokens = tokens_of(size.tokens);
+    const auto dx = normal_values(size.tokens * size.width, 3);
+    for (const bool learned : {true, false}) {
+      const auto dtable_before = normal_values(kVocabulary * size.width, 4);
+      const auto dpositions_before = normal_values(learned ? kPositions * size.width : 0, 5);
+      auto dtable_expected = dtable_before;
+      auto dpositions_expected = dpositions_before;
+      reference::add_embedding_gradients(tokens, dx, {size.width, kPositions, 0}, dtable_expected, dpositions_expected);
+      for (const int threads : {1, 2, 3}) {
+        on_each_isa(threads, [&](cpu::Queue& queue) {
+          auto dtable = dtable_before;
+          auto dpositions = dpositions_before;
+          embedding_backward(queue, tokens, dx, static_cast<std::int64_t>(size.width), kPositions, dtable, dpositions);
+          EXPECT_TRUE(same_bits(dtable, dtable_expected));
+          EXPECT_TRUE(same_bits(dpositions, dpositions_expected));
+        });
+      }
+    }
+  }
+}
+
+TEST(KernelsEmbeddingReference, GradientsAreFiniteDifferences) {
+  const std::vector<std::int32_t> tokens{2, 0, 2, 1, 2};
+  const reference::EmbeddingShape shape{3, 2, 0};
+  const auto table = to_doubles(normal_values(9, 6));
+  const auto positions = to_doubles(normal_values(6, 7));
+  const auto dx = normal_values(15, 8);
+  const auto by_table = reference::finite_difference(
+      [&](const auto& at) {
+        return reference::weighted_sum(to_doubles(dx), reference::embedding(tokens, at, positions, shape));
+      },
+      table);
+  const auto by_positions = reference::finite_difference(
+      [&](const auto& at) {
+        return reference::weighted_sum(to_doubles(dx), reference::embedding(tokens, table, at, shape));
+      },
+      positions);
+  std::vector<float> dtable(9);
+  std::vector<float> dpositions(6);
+  reference::add_embedding_gradients(tokens, dx, shape, dtable, dpositions);
+  // The gradients are fp32 sums of up to three terms.
+  expect_near(dtable, by_table, {.relative = 1e-6, .absolute = 1e-6}, "dtable");
+  expect_near(dpositions, by_positions, {.relative = 1e-6, .absolute = 1e-6}, "dpositions");
+}
+
+}  // namespace
+}  // namespace stoa::trainer

@@ -1,0 +1,171 @@
+#include <memory>
+#include <vector>
+
+#include "stoa/trainer/kernels/attention.h"
+#include "stoa/trainer/kernels/attention_loops.h"
+#include "stoa/trainer/kernels/cpu_select.h"
+
+namespace stoa::trainer {
+namespace {
+
+constexpr std::size_t kAlignedFloats = 16;  // one cache line
+
+template <typename T>
+const cpu::AttentionLoops<T>& loops_of(const cpu::Queue& queue) {
+  return cpu::select_loops(queue.isa(), cpu::plain::attention_loops, cpu::avx2::attention_loops,
+                           cpu::avx512::attention_loops)
+      .template of<T>();
+}
+
+float* aligned(std::span<float> memory) {
+  void* address = memory.data();
+  std::size_t space = memory.size_bytes();
+  return static_cast<float*>(std::align(kAlignedFloats * sizeof(float), sizeof(float), address, space));
+}
+
+/// The calling thread's own; grows once.
+float* thread_scratch(std::int64_t count) {
+  thread_local std::vector<float> memory;
+  const std::size_t needed = static_cast<std::size_t>(count) + kAlignedFloats;
+  if (memory.size() < needed) memory.resize(needed);
+  return aligned(memory);
+}
+
+cpu::AttentionMask mask_of(const AttentionDropout& dropout, const AttentionShape& shape, std::int64_t sample,
+                           std::int64_t head) {
+  const std::int64_t blocks_per_row = (shape.tokens + 3) / 4;
+  const std::int64_t row = ((dropout.first_sample + sample) * shape.heads + head) * shape.tokens;
+  return {.rate = dropout.rate,
+          .key_low = dropout.key.low,
+          .key_high = dropout.key.high,
+          .step = dropout.step,
+          .first_block = static_cast<std::uint64_t>(row * blocks_per_row),
+          .blocks_per_row = static_cast<std::uint64_t>(blocks_per_row)};
+}
+
+/// Columns of qkv where key head 0 and value head 0 begin.
+std::int64_t key_column(const AttentionShape& shape) { return shape.heads * shape.head_width; }
+std::int64_t value_column(const AttentionShape& shape) {
+  return (shape.heads + shape.key_value_heads) * shape.head_width;
+}
+
+std::size_t thread_workspace_floats(const AttentionShape& shape) {
+  const auto floats = static_cast<std::size_t>(cpu::attention_backward_floats(shape.tokens, shape.head_width));
+  return (floats + kAlignedFloats - 1) / kAlignedFloats * kAlignedFloats;
+}
+
+}  // namespace
+
+template <typename T>
+void attention_forward(cpu::Queue& queue, const AttentionShape& shape, std::span<const T> qkv_btc,
+                       const AttentionDropout& dropout, std::span<T> o_bthe, std::span<float> lse_bht) {
+  const cpu::AttentionLoops<T>& loops = loops_of<T>(queue);
+  const std::int64_t group = shape.heads / shape.key_value_heads;
+  queue.parallel_for(shape.samples * shape.heads, 1, [&](std::int64_t begin, std::int64_t end) {
+    float* scratch = thread_scratch(cpu::attention_forward_floats(shape.tokens, shape.head_width));
+    for (std::int64_t item = begin; item < end; ++item) {
+      const std::int64_t sample = item / shape.heads;
+      const std::int64_t head = item % shape.heads;
+      const std::int64_t key_value = head / group * shape.head_width;
+      const T* qkv = qkv_btc.data() + sample * shape.tokens * shape.columns();
+      const std::int64_t o_stride = shape.heads * shape.head_width;
+      loops.forward({.q = qkv + head * shape.head_width,
+                     .k = qkv + key_column(shape) + key_value,
+                     .v = qkv + value_column(shape) + key_value,
+                     .o = o_bthe.data() + sample * shape.tokens * o_stride + head * shape.head_width,
+                     .lse = lse_bht.data() + item * shape.tokens,
+                     .qkv_stride = shape.columns(),
+                     .o_stride = o_stride,
+                     .tokens = shape.tokens,
+                     .head_width = shape.head_width,
+                     .mask = mask_of(dropout, shape, sample, head)},
+                    scratch);
+    }
+  });
+}
+
+template <typename T>
+void attention_backward(cpu::Queue& queue, const AttentionShape& shape, std::span<const T> qkv_btc,
+                        std::span<const T> o_bthe, std::span<const T> do_bthe, std::span<const float> lse_bht,
+                        const AttentionDropout& dropout, std::span<T> dqkv_btc, std::span<float> workspace) {
+  const cpu::AttentionLoops<T>& loops = loops_of<T>(queue);
+  const std::int64_t group = shape.heads / shape.key_value_heads;
+  const std::int64_t items = shape.samples * shape.key_value_heads;
+  const std::int64_t workers = queue.threads();
+  float* memory = aligned(workspace);
+  const auto backward_of = [&](std::int64_t item, float* scratch) {
+    const std::int64_t sample = item / shape.key_value_heads;
+    const std::int64_t key_value = item % shape.key_value_heads * shape.head_width;
+    const std::int64_t head = item % shape.key_value_heads * group;
+    const std::int64_t qkv = sample * shape.tokens * shape.columns();
+    const std::int64_t q = qkv + head * shape.head_width;
+    const std::int64_t k = qkv + key_column(shape) + key_value;
+    const std::int64_t v = qkv + value_column(shape) + key_value;
+    const std::int64_t o_stride = shape.heads * shape.head_width;
+    const std::int64_t o = sample * shape.tokens * o_stride + head * shape.head_width;
+    loops.backward({.q = qkv_btc.data() + q,
+                    .k = qkv_btc.data() + k,
+                    .v = qkv_btc.data() + v,
+                    .o = o_bthe.data() + o,
+                    .d_o = do_bthe.data() + o,
+                    .lse = lse_bht.data() + (sample * shape.heads + head) * shape.tokens,
+                    .dq = dqkv_btc.data() + q,
+                    .dk = dqkv_btc.data() + k,
+                    .dv = dqkv_btc.data() + v,
+                    .qkv_stride = shape.columns(),
+                    .o_stride = o_stride,
+                    .tokens = shape.tokens,
+                    .head_width = shape.head_width,
+                    .query_heads = group,
+                    .mask = mask_of(dropout, shape, sample, head)},
+                   scratch);
+  };
+  // Cut by worker, not by item: each worker has its part of the workspace.
+  queue.parallel_for(workers, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t worker = begin; worker < end; ++worker)
+      for (std::int64_t item = items * worker / workers; item < items * (worker + 1) / workers; ++item)
+        backward_of(item, memory + static_cast<std::size_t>(worker) * thread_workspace_floats(shape));
+  });
+}
+
+std::size_t attention_workspace_floats(const AttentionShape& shape, int threads) {
+  return static_cast<std::size_t>(threads) * thread_workspace_floats(shape) + kAlignedFloats;
+}
+
+template <typename T>
+void attention_cached(cpu::Queue& queue, const AttentionShape& shape, std::int64_t first_position,
+                      std::span<const T> qkv_tc, std::span<const T> key_cache, std::span<const T> value_cache,
+                      std::span<T> o_the) {
+  const cpu::AttentionLoops<T>& loops = loops_of<T>(queue);
+  const std::int64_t group = shape.heads / shape.key_value_heads;
+  queue.parallel_for(shape.tokens * shape.heads, 1, [&](std::int64_t begin, std::int64_t end) {
+    float* scratch = thread_scratch(cpu::attention_cached_floats(first_position + shape.tokens, shape.head_width));
+    for (std::int64_t item = begin; item < end; ++item) {
+      const std::int64_t t = item / shape.heads;
+      const std::int64_t head = item % shape.heads;
+      const std::int64_t key_value = head / group * shape.head_width;
+      loops.cached({.q = qkv_tc.data() + t * shape.columns() + head * shape.head_width,
+                    .k = key_cache.data() + key_value,
+                    .v = value_cache.data() + key_value,
+                    .o = o_the.data() + item * shape.head_width,
+                    .cache_stride = shape.key_value_heads * shape.head_width,
+                    .keys = first_position + t + 1,
+                    .head_width = shape.head_width},
+                   scratch);
+    }
+  });
+}
+
+#define STOA_ATTENTION_OF(T)                                                                                          \
+  template void attention_forward<T>(cpu::Queue&, const AttentionShape&, std::span<const T>, const AttentionDropout&, \
+                                     std::span<T>, std::span<float>);                                                 \
+  template void attention_backward<T>(cpu::Queue&, const AttentionShape&, std::span<const T>, std::span<const T>,     \
+                                      std::span<const T>, std::span<const float>, const AttentionDropout&,            \
+                                      std::span<T>, std::span<float>);                                                \
+  template void attention_cached<T>(cpu::Queue&, const AttentionShape&, std::int64_t, std::span<const T>,             \
+                                    std::span<const T>, std::span<const T>, std::span<T>);
+STOA_ATTENTION_OF(float)
+STOA_ATTENTION_OF(bf16)
+#undef STOA_ATTENTION_OF
+
+}  // namespace stoa::trainer

@@ -1,0 +1,19 @@
+# Norms, rotary embedding, activations, embedding, AdamW and elementwise kernels.
+set(STOA_KERNELS2_SOURCES
+  activation_cpu.cc
+  adamw_cpu.cc
+  elementwise_cpu.cc
+  embedding_cpu.cc
+  head_norm_cpu.cc
+  layer_norm_cpu.cc
+  rms_norm_cpu.cc
+  rope_cpu.cc
+  row_chunks_cpu.cc)
+set(STOA_KERNELS2_LOOPS
+  activation_loops.cc
+  adamw_loops.cc
+  elementwise_loops.cc
+  head_norm_loops.cc
+  layer_norm_loops.cc
+  rms_norm_loops.cc
+  rope_loops.cc)

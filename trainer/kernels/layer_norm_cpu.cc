@@ -1,0 +1,96 @@
+#include "stoa/trainer/kernels/cpu_select.h"
+#include "stoa/trainer/kernels/layer_norm.h"
+#include "stoa/trainer/kernels/layer_norm_loops.h"
+#include "stoa/trainer/kernels/row_chunks.h"
+
+namespace stoa::trainer {
+namespace {
+
+constexpr std::int64_t kRowGrain = 4;
+
+template <typename T>
+const cpu::LayerNormLoops<T>& loops_of(const cpu::Queue& queue) {
+  return cpu::select_loops(queue.isa(), cpu::plain::layer_norm_loops, cpu::avx2::layer_norm_loops,
+                           cpu::avx512::layer_norm_loops)
+      .template of<T>();
+}
+
+}  // namespace
+
+template <typename T>
+void layer_norm_forward(cpu::Queue& queue, std::span<const float> x_nd, std::span<const T> branch_nd,
+                        std::span<const float> w_d, std::span<const float> b_d, float epsilon, std::span<float> sum_nd,
+                        std::span<T> y_nd, std::span<float> mean_n, std::span<float> inv_std_n) {
+  const cpu::LayerNormRows<T> rows{.x_nd = x_nd.data(),
+                                   .branch_nd = branch_nd.empty() ? nullptr : branch_nd.data(),
+                                   .w_d = w_d.data(),
+                                   .b_d = b_d.data(),
+                                   .epsilon = epsilon,
+                                   .width = static_cast<std::int64_t>(w_d.size()),
+                                   .sum_nd = sum_nd.data(),
+                                   .y_nd = y_nd.data(),
+                                   .mean_n = mean_n.data(),
+                                   .inv_std_n = inv_std_n.data()};
+  const auto& loops = loops_of<T>(queue);
+  queue.parallel_for(static_cast<std::int64_t>(mean_n.size()), kRowGrain,
+                     [&](std::int64_t begin, std::int64_t end) { loops.forward(rows, begin, end); });
+}
+
+template <typename T>
+void layer_norm_recompute(cpu::Queue& queue, std::span<const float> x_nd, std::span<const float> w_d,
+                          std::span<const float> b_d, std::span<const float> mean_n, std::span<const float> inv_std_n,
+                          std::span<T> y_nd) {
+  const cpu::LayerNormRows<T> rows{.x_nd = x_nd.data(),
+                                   .branch_nd = nullptr,
+                                   .w_d = w_d.data(),
+                                   .b_d = b_d.data(),
+                                   .epsilon = 0,
+                                   .width = static_cast<std::int64_t>(w_d.size()),
+                                   .sum_nd = nullptr,
+                                   .y_nd = y_nd.data(),
+                                   .mean_n = nullptr,
+                                   .inv_std_n = nullptr};
+  const auto& loops = loops_of<T>(queue);
+  queue.parallel_for(static_cast<std::int64_t>(mean_n.size()), kRowGrain, [&](std::int64_t begin, std::int64_t end) {
+    loops.recompute(rows, mean_n.data(), inv_std_n.data(), begin, end);
+  });
+}
+
+template <typename T>
+void layer_norm_backward(cpu::Queue& queue, std::span<const T> dy_nd, std::span<const float> x_nd,
+                         std::span<const float> w_d, std::span<const float> mean_n, std::span<const float> inv_std_n,
+                         std::span<float> dx_nd, std::span<float> dw_d, std::span<float> db_d,
+                         std::span<float> workspace) {
+  const auto width = static_cast<std::int64_t>(w_d.size());
+  const auto tokens = static_cast<std::int64_t>(mean_n.size());
+  const cpu::LayerNormGradientRows<T> rows{.dy_nd = dy_nd.data(),
+                                           .x_nd = x_nd.data(),
+                                           .w_d = w_d.data(),
+                                           .mean_n = mean_n.data(),
+                                           .inv_std_n = inv_std_n.data(),
+                                           .width = width,
+                                           .dx_nd = dx_nd.data()};
+  const auto& loops = loops_of<T>(queue);
+  float* const partial_cd = workspace.data();
+  cpu::for_each_row_chunk(queue, tokens, [&](std::int64_t chunk, std::int64_t begin, std::int64_t end) {
+    float* const partial = partial_cd + 2 * chunk * width;
+    loops.backward(rows, begin, end, partial, partial + width);
+  });
+  cpu::add_partial_sums(queue, partial_cd, cpu::row_chunks(tokens), 2 * width, dw_d);
+  cpu::add_partial_sums(queue, partial_cd + width, cpu::row_chunks(tokens), 2 * width, db_d);
+}
+
+#define STOA_INSTANTIATE(T)                                                                                            \
+  template void layer_norm_forward<T>(cpu::Queue&, std::span<const float>, std::span<const T>, std::span<const float>, \
+                                      std::span<const float>, float, std::span<float>, std::span<T>, std::span<float>, \
+                                      std::span<float>);                                                               \
+  template void layer_norm_backward<T>(cpu::Queue&, std::span<const T>, std::span<const float>,                        \
+                                       std::span<const float>, std::span<const float>, std::span<const float>,         \
+                                       std::span<float>, std::span<float>, std::span<float>, std::span<float>);        \
+  template void layer_norm_recompute<T>(cpu::Queue&, std::span<const float>, std::span<const float>,                   \
+                                        std::span<const float>, std::span<const float>, std::span<const float>,        \
+                                        std::span<T>)
+STOA_INSTANTIATE(float);
+STOA_INSTANTIATE(bf16);
+
+}  // namespace stoa::trainer

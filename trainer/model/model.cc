@@ -1,0 +1,104 @@
+#include "stoa/trainer/model/model.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "stoa/base/checksum.h"
+#include "stoa/trainer/kernels/philox.h"
+#include "stoa/trainer/model/transformer_buffers.h"
+
+namespace stoa::trainer {
+namespace {
+
+/// One line a name: the parts of all layers with the same name are one.
+MemoryTable merged(const MemoryTable& table) {
+  MemoryTable short_table;
+  std::map<std::string, std::size_t> at;
+  std::map<std::string, int> count;
+  for (const MemoryPart& part : table.parts) {
+    const auto [found, fresh] = at.try_emplace(part.name, short_table.parts.size());
+    if (fresh) short_table.parts.push_back({part.kind, part.name, 0});
+    short_table.parts[found->second].size_bytes += part.size_bytes;
+    ++count[part.name];
+  }
+  for (MemoryPart& part : short_table.parts)
+    if (const int times = count[part.name]; times > 1) part.name += fmt::format(", {} layers", times);
+  return short_table;
+}
+
+template <typename T>
+void plan_transformer(const ParameterTable& table, const ModelShape& shape, int threads, MemoryTable& memory) {
+  const TransformerSizes sizes(table, shape.samples);
+  Carver activations(MemoryKind::kActivations, &memory);
+  carve_activations<T>(activations, table, sizes, shape.use);
+  Carver workspace(MemoryKind::kWorkspace, &memory);
+  carve_workspace<T>(workspace, table, sizes, shape.use, threads);
+}
+
+/// N(0, std^2) of elements [begin, end) of a parameter, four to a Philox block.
+void fill_normal(PhiloxKey key, float std_deviation, std::int64_t begin, std::int64_t end, std::span<float> values) {
+  for (std::int64_t block = begin / 4; block * 4 < end; ++block) {
+    const PhiloxBlock bits = philox_block(key, std::uint64_t(block));
+    const auto low = normal_pair(bits[0], bits[1]);
+    const auto high = normal_pair(bits[2], bits[3]);
+    const float four[4] = {low[0], low[1], high[0], high[1]};
+    for (std::int64_t lane = 0; lane < 4; ++lane) {
+      const std::int64_t element = block * 4 + lane;
+      if (element >= begin && element < end) values[std::size_t(element)] = std_deviation * four[lane];
+    }
+  }
+}
+
+}  // namespace
+
+ModelParameters::ModelParameters(const ParameterTable& table, Precision precision)
+    : elements_(std::size_t(table.elements)),
+      has_copies_(precision == Precision::kBf16),
+      masters_(elements_ * sizeof(float)),
+      copies_(has_copies_ ? elements_ * sizeof(bf16) : 0) {}
+
+void ModelParameters::refresh_copies(cpu::Queue& queue) {
+  if (has_copies_) cast(queue, std::span<const float>(masters()), copies());
+}
+
+MemoryTable plan_memory(const ParameterTable& table, Precision precision, const ModelShape& shape, int threads,
+                        std::int64_t gradient_buffers) {
+  MemoryTable memory;
+  const auto elements = std::size_t(table.elements);
+  memory.parts.push_back({MemoryKind::kParameters, "fp32 masters", elements * sizeof(float)});
+  if (precision == Precision::kBf16)
+    memory.parts.push_back({MemoryKind::kParameters, "bf16 copies for products", elements * sizeof(bf16)});
+  if (shape.use == ModelUse::kTraining) {
+    memory.parts.push_back({MemoryKind::kGradients, fmt::format("fp32 gradients, {} buffers", gradient_buffers),
+                            std::size_t(table.gradient_elements * gradient_buffers) * sizeof(float)});
+    memory.parts.push_back({MemoryKind::kOptimizer, "AdamW moments m and v", 2 * elements * sizeof(float)});
+  }
+  if (precision == Precision::kBf16) plan_transformer<bf16>(table, shape, threads, memory);
+  else plan_transformer<float>(table, shape, threads, memory);
+  return merged(memory);
+}
+
+void initialize_parameters(cpu::Queue& queue, const ParameterTable& table, std::uint64_t seed, std::span<float> masters) {
+  fill(queue, 0, masters);
+  const ModelSettings& model = table.model;
+  const double residual_std = model.initial_std / std::sqrt(2.0 * double(model.layers));
+  for (const Parameter& parameter : table.parameters) {
+    const auto values = masters.subspan(std::size_t(parameter.offset), std::size_t(parameter.elements));
+    if (parameter.initializer == Initializer::kZero) continue;
+    if (parameter.initializer == Initializer::kOne) {
+      fill(queue, 1, values);
+      continue;
+    }
+    const auto std_deviation =
+        static_cast<float>(parameter.initializer == Initializer::kNormal ? model.initial_std : residual_std);
+    const PhiloxKey key = philox_key(seed, RandomPurpose::kInitialWeights, xxh3_64(std::as_bytes(std::span(parameter.name))));
+    queue.parallel_for(parameter.elements, 4096, [&](std::int64_t begin, std::int64_t end) {
+      fill_normal(key, std_deviation, begin, end, values);
+    });
+  }
+}
+
+}  // namespace stoa::trainer
