@@ -1,5 +1,6 @@
 # The model: its table of parameters, memory, checkpoint pieces, training passes and generation.
 stoa_test(model_tests LABEL unit PROCESSORS 2
   SOURCES
-    parameter_pieces_test.cc
+    generation_test.cc parameter_pieces_test.cc
+    sampling_test.cc utf8_stream_test.cc
   LINKS stoa_model)
