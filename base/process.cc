@@ -43,20 +43,28 @@ std::vector<char*> pointers(std::vector<std::string>& words) {
   return result;
 }
 
-/// Between fork and exec: only calls that are safe there. Reports a failed exec as errno through `report`.
-[[noreturn]] void become(char* const* argv, char* const* environment, int output, pid_t parent, int report) {
+/// What the child does between fork and exec: only calls that are safe there. A failed exec is reported as errno.
+struct Become {
+  char* const* argv;
+  char* const* environment;
+  int output;
+  pid_t parent;
+  int parent_death_signal;
+  int report;
+};
+[[noreturn]] void become(const Become& child) {
   ::setpgid(0, 0);
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  ::prctl(PR_SET_PDEATHSIG, child.parent_death_signal);
   // The parent may have died before the line above.
-  if (::getppid() != parent) ::_exit(127);
+  if (::getppid() != child.parent) ::_exit(127);
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   for (const int number : {SIGINT, SIGTERM, SIGPIPE, SIGHUP, SIGUSR1, SIGUSR2}) ::signal(number, SIG_DFL);
-  if (output >= 0) ::dup2(output, STDOUT_FILENO);
-  ::execve(argv[0], argv, environment);
+  if (child.output >= 0) ::dup2(child.output, STDOUT_FILENO);
+  ::execve(child.argv[0], child.argv, child.environment);
   const int failure = errno;
-  [[maybe_unused]] const ssize_t written = ::write(report, &failure, sizeof failure);
+  [[maybe_unused]] const ssize_t written = ::write(child.report, &failure, sizeof failure);
   ::_exit(127);
 }
 
@@ -78,7 +86,13 @@ Process::Process(const ProcessSettings& settings) {
   const pid_t parent = ::getpid();
   pid_ = ::fork();
   if (pid_ < 0) throw ResourceError("{}: cannot start a process: {}", settings.argv[0], errno_message(errno));
-  if (pid_ == 0) become(argv.data(), environment.data(), output.write.get(), parent, report.write.get());
+  if (pid_ == 0)
+    become({.argv = argv.data(),
+            .environment = environment.data(),
+            .output = output.write.get(),
+            .parent = parent,
+            .parent_death_signal = settings.parent_death_signal,
+            .report = report.write.get()});
   ::setpgid(pid_, pid_);  // both sides set it, so that neither can be too early
   report.write.reset();
   int failure = 0;

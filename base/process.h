@@ -1,6 +1,7 @@
 #pragma once
 /// A child process with its own process group. Linux: the child dies with its parent's thread (PR_SET_PDEATHSIG), so
 /// spawn from a thread that lives as long as the child should.
+#include <signal.h>
 #include <sys/types.h>
 
 #include <filesystem>
@@ -19,6 +20,7 @@ struct ProcessSettings {
   std::map<std::string, std::string> environment;  ///< added to this process's, or replacing it
   enum class Output { kInherited, kPipe };
   Output standard_output = Output::kInherited;
+  int parent_death_signal = SIGKILL;  ///< what the child gets when this process dies
 };
 
 /// How a process ended.

@@ -1,0 +1,44 @@
+#pragma once
+/// The subcommands, one file each: add_X declares the words of X and returns what runs them. To add one: write
+/// command_line_X.cc, declare add_X here, and add its line to command_line.cc.
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "stoa/launcher/command_line.h"
+
+namespace stoa::launcher {
+
+/// Holds the values that its words are parsed into.
+class Command {
+ public:
+  virtual ~Command() = default;
+  virtual int run(const Streams& streams) = 0;
+  bool is_chosen() const { return app_->parsed(); }
+
+ protected:
+  explicit Command(CLI::App* app) : app_(app) {}
+  CLI::App& app() { return *app_; }
+
+ private:
+  CLI::App* app_;
+};
+
+/// FILE [KEY.PATH=VALUE ...]
+struct ExperimentWords {
+  std::string file;
+  std::vector<std::string> overrides;
+};
+void add_experiment_words(CLI::App& app, ExperimentWords& words);
+
+std::unique_ptr<Command> add_validate(CLI::App& program);
+std::unique_ptr<Command> add_plan(CLI::App& program);
+std::unique_ptr<Command> add_run(CLI::App& program);
+std::unique_ptr<Command> add_eval(CLI::App& program);
+std::unique_ptr<Command> add_sample(CLI::App& program);
+std::unique_ptr<Command> add_data_prepare(CLI::App& program);
+std::unique_ptr<Command> add_report(CLI::App& program);
+std::unique_ptr<Command> add_completion(CLI::App& program);
+
+}  // namespace stoa::launcher

@@ -1,0 +1,33 @@
+#include "stoa/launcher/command_line_commands.h"
+#include "stoa/launcher/inference_commands.h"
+
+namespace stoa::launcher {
+namespace {
+
+class Eval final : public Command {
+ public:
+  explicit Eval(CLI::App& program)
+      : Command(program.add_subcommand("eval", "Loss, perplexity and bits per byte of a text under a run's model")) {
+    add_experiment_words(app(), words_);
+    app().add_option("--text", options_.text, "The text")->required()->type_name("PATH");
+    app()
+        .add_option("--checkpoint", options_.checkpoint, "A step-XXXXXXXX folder; else the run's newest whole one")
+        ->type_name("PATH");
+  }
+
+  int run(const Streams& streams) override {
+    options_.experiment_file = words_.file;
+    options_.overrides = words_.overrides;
+    return run_eval(options_, streams.out);
+  }
+
+ private:
+  ExperimentWords words_;
+  EvalOptions options_;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> add_eval(CLI::App& program) { return std::make_unique<Eval>(program); }
+
+}  // namespace stoa::launcher
