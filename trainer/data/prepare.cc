@@ -21,6 +21,8 @@ constexpr double kProgressEvery_s = 2;
 /// Documents are handed to threads in chunks of about this much text, and written in their order.
 constexpr std::size_t kChunkBytes = 1 << 20;
 constexpr std::size_t kChunksPerThread = 4;
+/// A data set up to this size is read through before it is used (less than a second).
+constexpr std::int64_t kMostTokensToVerify = std::int64_t{1} << 28;
 
 /// Lets one line through each two seconds.
 class Progress {
@@ -160,6 +162,7 @@ void check_size(const DataSettings& settings, const Tokenizer& tokenizer, std::i
 PreparedData open_prepared(const DataSettings& settings, std::int64_t vocabulary_size) {
   const IndexedDataset dataset(settings.prefix);
   if (!settings.tokenizer.empty()) check_size(settings, Tokenizer::load(settings.tokenizer), vocabulary_size);
+  if (dataset.tokens() <= kMostTokensToVerify) dataset.verify_tokens(vocabulary_size);
   return {dataset.documents(), dataset.tokens(), 0};
 }
 

@@ -12,8 +12,10 @@ struct PreparedData {
 };
 
 /// Makes what is missing: the tokenizer (trained on the text, vocabulary_size entries) and the data set (each document
-/// followed by end-of-text). A tokenizer of another size than vocabulary_size is a DataError. Whole files only, by
-/// rename; a second call finds everything there and does nothing. A progress line each 2 seconds.
+/// followed by end-of-text, with checksums). A tokenizer of another size than vocabulary_size is a DataError. Whole
+/// files only, by rename; a second call finds everything there and only checks it: every token of a data set of up to
+/// 2^28 tokens must be inside the vocabulary (a larger one is for `stoa validate --deep`). data.tokenizer may be empty
+/// where the data set is there. A progress line each 2 seconds.
 PreparedData prepare_data(const DataSettings& settings, std::int64_t vocabulary_size, Log& log);
 
 }  // namespace stoa::trainer

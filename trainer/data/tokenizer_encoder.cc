@@ -104,74 +104,37 @@ std::uint64_t hash_of(std::string_view text) {
   return hash;
 }
 
-/// Pre-token -> its tokens, in two arenas that are emptied together when one is full: bounded memory, whatever the
-/// text.
+/// Pre-token -> its tokens. Each slot is one cache line and keeps the pre-token that came last: frequent ones are there
+/// nearly always, memory is bounded, whatever the text.
 class PreTokenCache {
  public:
-  PreTokenCache() : slots_(std::size_t{1} << kFirstBits) {}
+  static constexpr std::size_t kLongestText = 22;
+  static constexpr std::size_t kMostTokens = 10;
 
-  /// The tokens of `text`, or nothing.
-  const std::vector<std::int32_t>& arena() const { return tokens_; }
+  struct alignas(64) Slot {
+    std::uint8_t text_bytes = 0;  ///< 0: free
+    std::uint8_t token_count = 0;
+    char text[kLongestText];
+    std::int32_t tokens[kMostTokens];
 
-  struct Slot {
-    std::uint64_t hash = 0;
-    std::uint32_t text_at = 0;
-    std::uint32_t text_bytes = 0;  ///< 0: free
-    std::uint32_t tokens_at = 0;
-    std::uint32_t tokens = 0;
-  };
-
-  const Slot* find(std::string_view text, std::uint64_t hash) const {
-    for (std::size_t at = hash & (slots_.size() - 1); slots_[at].text_bytes != 0; at = (at + 1) & (slots_.size() - 1)) {
-      const Slot& slot = slots_[at];
-      if (slot.hash == hash && slot.text_bytes == text.size() &&
-          std::memcmp(text_.data() + slot.text_at, text.data(), text.size()) == 0)
-        return &slot;
+    bool holds(std::string_view wanted) const {
+      return text_bytes == wanted.size() && std::memcmp(text, wanted.data(), wanted.size()) == 0;
     }
-    return nullptr;
-  }
+    void put(std::string_view new_text, std::span<const std::int32_t> new_tokens) {
+      text_bytes = static_cast<std::uint8_t>(new_text.size());
+      token_count = static_cast<std::uint8_t>(new_tokens.size());
+      std::copy(new_text.begin(), new_text.end(), text);
+      std::copy(new_tokens.begin(), new_tokens.end(), tokens);
+    }
+  };
+  static_assert(sizeof(Slot) == 64);
 
-  void add(std::string_view text, std::uint64_t hash, std::span<const std::int32_t> tokens) {
-    if (2 * used_ >= slots_.size()) grow();
-    place({hash, static_cast<std::uint32_t>(text_.size()), static_cast<std::uint32_t>(text.size()),
-           static_cast<std::uint32_t>(tokens_.size()), static_cast<std::uint32_t>(tokens.size())});
-    ++used_;
-    text_.insert(text_.end(), text.begin(), text.end());
-    tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
-  }
+  /// Where `text` is or would be. REQUIRES: at most kLongestText bytes.
+  Slot& slot_for(std::string_view text) { return slots_[hash_of(text) & (slots_.size() - 1)]; }
 
  private:
-  static constexpr int kFirstBits = 10;
-  static constexpr int kLastBits = 19;
-
-  void place(const Slot& slot) {
-    std::size_t at = slot.hash & (slots_.size() - 1);
-    while (slots_[at].text_bytes != 0) at = (at + 1) & (slots_.size() - 1);
-    slots_[at] = slot;
-  }
-
-  void grow() {
-    if (slots_.size() >> kLastBits != 0) {
-      std::fill(slots_.begin(), slots_.end(), Slot{});
-      text_.clear();
-      tokens_.clear();
-      used_ = 0;
-      return;
-    }
-    std::vector<Slot> old(2 * slots_.size());
-    old.swap(slots_);
-    for (const Slot& slot : old)
-      if (slot.text_bytes != 0) place(slot);
-  }
-
-  std::vector<Slot> slots_;
-  std::size_t used_ = 0;
-  std::vector<char> text_;
-  std::vector<std::int32_t> tokens_;
+  std::vector<Slot> slots_{std::size_t{1} << 16};
 };
-
-/// Longer ones hardly come twice.
-constexpr std::size_t kLongestCached = 64;
 
 }  // namespace
 
@@ -203,21 +166,20 @@ struct Encoder::State {
   MergeScratch scratch;
 
   void append(std::string_view pre_token, std::vector<std::int32_t>& tokens) {
-    if (pre_token.size() > kLongestCached) return tokenizer.merge(pre_token, scratch, tokens);
-    const std::uint64_t hash = hash_of(pre_token);
-    if (const PreTokenCache::Slot* known = cache.find(pre_token, hash)) {
-      const auto begin = cache.arena().begin() + known->tokens_at;
-      tokens.insert(tokens.end(), begin, begin + known->tokens);
+    if (pre_token.size() > PreTokenCache::kLongestText) return tokenizer.merge(pre_token, scratch, tokens);
+    PreTokenCache::Slot& slot = cache.slot_for(pre_token);
+    if (slot.holds(pre_token)) {
+      tokens.insert(tokens.end(), slot.tokens, slot.tokens + slot.token_count);
       return;
     }
     const std::size_t before = tokens.size();
     tokenizer.merge(pre_token, scratch, tokens);
-    cache.add(pre_token, hash, std::span(tokens).subspan(before));
+    const auto made = std::span(tokens).subspan(before);
+    if (made.size() <= PreTokenCache::kMostTokens) slot.put(pre_token, made);
   }
 };
 
-Encoder::Encoder(const Tokenizer& tokenizer)
-    : state_(std::make_unique<State>(State{*tokenizer.state_, PreTokenCache{}, {}})) {}
+Encoder::Encoder(const Tokenizer& tokenizer) : state_(std::make_unique<State>(State{*tokenizer.state_, {}, {}})) {}
 Encoder::~Encoder() = default;
 
 void Encoder::encode(std::string_view text, std::vector<std::int32_t>& tokens_appended) {

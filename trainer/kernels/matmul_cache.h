@@ -29,7 +29,7 @@ struct ProductKey {
 
 class MatmulCache {
  public:
-  /// The first cache of the process lowers oneDNN to `isa`; oneDNN takes no later change.
+  /// The first cache of the process lowers oneDNN to detected_isa(). A cache for Isa::kPlain is empty.
   MatmulCache(cpu::Isa isa, int threads);
   ~MatmulCache();
 

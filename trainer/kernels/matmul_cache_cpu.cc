@@ -18,6 +18,7 @@ using dnnl::memory;
 
 /// One built product. The memory objects hold no memory: handles are set at each call.
 struct Product {
+  int threads;
   dnnl::matmul primitive;
   memory left, right, bias, result, scratchpad;
   std::unordered_map<int, memory> arguments;
@@ -47,8 +48,25 @@ ProductLayout layout_of(const ProductKey& key) {
   return {{f, n}, {n, d}, {f, d}, Tag::ba, Tag::ab};
 }
 
-Product build(const ProductKey& key, const dnnl::engine& engine) {
+/// Where an fp32 product has few or thin results for its threads, oneDNN cuts the sums themselves among them, and the
+/// bits depend on how many there are (seen at 2 threads and 1,025 or more terms: 2,064 x 6, 319 x 54, 33 x 48; not in
+/// bf16). One thread does such a product. A large product's bits are the same on one thread and on many.
+int threads_for(const ProductKey& key, const ProductLayout& layout, int threads) {
+  constexpr std::int64_t kElementsPerThread = 16384;
+  constexpr std::int64_t kThin = 64;
+  const std::int64_t rows = layout.result[0];
+  const std::int64_t columns = layout.result[1];
+  const std::int64_t terms = layout.left[1];
+  if (key.operand != ElementType::kFloat || terms <= 512) return threads;
+  return rows < kThin || columns < kThin || rows * columns < kElementsPerThread * threads ? 1 : threads;
+}
+
+/// oneDNN asks OpenMP for the number of threads here and at execution; the setting belongs to the calling thread, where
+/// another queue may have changed it.
+Product build(const ProductKey& key, const dnnl::engine& engine, int queue_threads) {
   const ProductLayout layout = layout_of(key);
+  const int threads = threads_for(key, layout, queue_threads);
+  omp_set_num_threads(threads);
   const memory::desc left(layout.left, data_type(key.operand), layout.left_tag);
   const memory::desc right(layout.right, data_type(key.operand), layout.right_tag);
   const memory::desc result(layout.result, data_type(key.result), memory::format_tag::ab);
@@ -65,7 +83,8 @@ Product build(const ProductKey& key, const dnnl::engine& engine) {
                                                                      : dnnl::matmul::desc(left, right, result);
   const dnnl::matmul::primitive_desc primitive(description, attributes, engine);
 
-  Product product{.primitive = dnnl::matmul(primitive),
+  Product product{.threads = threads,
+                  .primitive = dnnl::matmul(primitive),
                   .left = memory(left, engine, nullptr),
                   .right = memory(right, engine, nullptr),
                   .bias = memory(bias, engine, nullptr),
@@ -80,9 +99,10 @@ Product build(const ProductKey& key, const dnnl::engine& engine) {
   return product;
 }
 
-void lower_onednn(cpu::Isa isa) {
+/// To what the process may use, not to one queue's set: oneDNN takes one limit, before its first product.
+void lower_onednn() {
   // The status says only whether oneDNN has already chosen; then its choice stands.
-  switch (isa) {
+  switch (cpu::detected_isa()) {
     case cpu::Isa::kPlain:
     case cpu::Isa::kAvx512Bf16:
       return;
@@ -107,8 +127,8 @@ struct MatmulCache::State {
 };
 
 MatmulCache::MatmulCache(cpu::Isa isa, int threads) {
-  lower_onednn(isa);
   if (isa == cpu::Isa::kPlain) return;
+  lower_onednn();
   state_ = std::make_unique<State>(State{.threads = threads, .products = {}, .scratchpad = {}, .conversion = {}});
 }
 
@@ -117,10 +137,8 @@ MatmulCache::~MatmulCache() = default;
 void MatmulCache::multiply(const ProductKey& key, const void* left, const void* right, const float* bias,
                            void* result) try {
   State& state = *state_;
-  // oneDNN asks OpenMP, whose setting belongs to the calling thread: another queue of this thread may have changed it.
-  omp_set_num_threads(state.threads);
   auto found = state.products.find(key);
-  if (found == state.products.end()) found = state.products.emplace(key, build(key, state.engine)).first;
+  if (found == state.products.end()) found = state.products.emplace(key, build(key, state.engine, state.threads)).first;
   Product& product = found->second;
 
   const std::size_t scratch = product.scratchpad.get_desc().get_size();
@@ -131,7 +149,9 @@ void MatmulCache::multiply(const ProductKey& key, const void* left, const void* 
   product.right.set_data_handle(const_cast<void*>(right));
   product.result.set_data_handle(result);
   if (bias != nullptr) product.bias.set_data_handle(const_cast<float*>(bias));
+  omp_set_num_threads(product.threads);
   product.primitive.execute(state.stream, product.arguments);
+  omp_set_num_threads(state.threads);
 } catch (const dnnl::error& error) {
   throw ResourceError("oneDNN cannot multiply {} rows, {} inputs, {} outputs: {}", key.rows, key.inputs, key.outputs,
                       error.what());

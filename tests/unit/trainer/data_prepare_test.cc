@@ -98,6 +98,13 @@ TEST_F(PrepareTest, RefusesATokenizerOfAnotherSize) {
               HasSubstr("has 300 entries, but model.vocabulary_size is 299"));
 }
 
+TEST_F(PrepareTest, RefusesADataSetWithTokensOutsideTheVocabulary) {
+  prepare();
+  settings_.tokenizer.clear();
+  EXPECT_EQ(prepare(300).documents, 257);
+  EXPECT_THAT(message_of<DataError>([&] { prepare(257); }), HasSubstr("but the vocabulary has ids 0 to 256"));
+}
+
 TEST_F(PrepareTest, NamesWhatIsMissing) {
   settings_.text = {folder_ / "a.txt", folder_ / "b.txt"};
   EXPECT_THAT(message_of<DataError>([&] { prepare(); }), HasSubstr("b.txt: no such text file"));

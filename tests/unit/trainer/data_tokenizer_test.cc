@@ -124,7 +124,7 @@ TEST(Tokenizer, RefusesToDecodeAnIdOutsideTheVocabulary) {
   EXPECT_THAT(message_of<DataError>([&] { tokenizer.decode({{-1}}); }), HasSubstr("token -1 is outside"));
 }
 
-/// More different pre-tokens than the cache holds, each twice, so that it grows and empties itself on the way.
+/// More different pre-tokens than the cache holds, each twice, so that they push each other out.
 TEST(Encoder, TheCacheChangesNoToken) {
   const Tokenizer tokenizer = trained(360);
   Encoder encoder(tokenizer);

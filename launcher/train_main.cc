@@ -1,0 +1,87 @@
+// stoa-train: one rank of a run, started by mpirun or srun. `stoa run` is the command for people.
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <string_view>
+
+#include "stoa/base/error.h"
+#include "stoa/launcher/experiment.h"
+#include "stoa/launcher/training_rank.h"
+#include "stoa/parallel/mpi_communicator.h"
+#include "stoa/parallel/mpi_session.h"
+
+namespace {
+
+constexpr std::string_view kUsage =
+    "usage: stoa-train SPEC [--attempt ID]\n"
+    "One rank of a training run; started by mpirun or srun, one process a rank. SPEC is RUN/spec.yaml, which `stoa run`\n"
+    "writes; metrics go to RUN/metrics.jsonl and standard output, checkpoints to RUN/checkpoints, the end to\n"
+    "RUN/outcome.json. SIGUSR2 and SIGTERM ask for an orderly stop: save at the next step, then end.\n"
+    "Exit codes: 0 in order (see outcome.json), else the kind of error that `stoa --help` lists.\n";
+
+volatile std::sig_atomic_t stop_flag = 0;
+
+void ask_to_stop(int) { stop_flag = 1; }
+
+stoa::launcher::RankOptions parse(int count, char** arguments) {
+  stoa::launcher::RankOptions options;
+  for (int i = 1; i < count; ++i) {
+    const std::string_view argument = arguments[i];
+    if (argument == "--attempt" && i + 1 < count) options.attempt = arguments[++i];
+    else if (options.spec.empty() && !argument.starts_with('-')) options.spec = argument;
+    else throw stoa::UsageError("stoa-train: unexpected '{}'\n{}", argument, kUsage);
+  }
+  if (options.spec.empty()) throw stoa::UsageError("stoa-train: SPEC is missing\n{}", kUsage);
+  return options;
+}
+
+int exit_code_of(const std::exception& failure) {
+  const auto* known = dynamic_cast<const stoa::Error*>(&failure);
+  return stoa::exit_code(known != nullptr ? known->kind() : stoa::ErrorKind::kInternal);
+}
+
+/// Runs a rank between MPI_Init and MPI_Finalize; a failure ends all ranks with its code.
+void run_rank(const stoa::launcher::RankOptions& options) {
+  stoa::parallel::MpiSession session;
+  stoa::Log log(stderr, "stoa-train");
+  try {
+    const double deadline_s = stoa::launcher::read_experiment(options.spec).parallel.deadline_s;
+    stoa::parallel::MpiCommunicator ranks(session, deadline_s);
+    stoa::Log rank_log(stderr, fmt::format("rank {}", ranks.rank()),
+                       ranks.rank() == 0 ? stoa::LogLevel::kInfo : stoa::LogLevel::kError);
+    try {
+      stoa::launcher::train_rank(options, ranks, rank_log, [] { return stop_flag != 0; });
+    } catch (const std::exception& failure) {
+      // A rank that lost the others reports what it was doing; the cause is with the rank that failed first.
+      rank_log.error("{}", failure.what());
+      if (exit_code_of(failure) == stoa::exit_code(stoa::ErrorKind::kComm))
+        rank_log.error("last collectives:\n{}", ranks.ledger().describe());
+      else
+        stoa::launcher::write_failure(options, failure, rank_log);
+      session.abort(exit_code_of(failure));
+    }
+  } catch (const std::exception& failure) {
+    log.error("{}", failure.what());
+    session.abort(exit_code_of(failure));
+  }
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  if (count == 2 && (std::string_view(arguments[1]) == "--help" || std::string_view(arguments[1]) == "-h")) {
+    std::fwrite(kUsage.data(), 1, kUsage.size(), stdout);
+    return 0;
+  }
+  std::signal(SIGUSR2, ask_to_stop);
+  std::signal(SIGTERM, ask_to_stop);
+  std::signal(SIGPIPE, SIG_IGN);
+  try {
+    run_rank(parse(count, arguments));
+    return 0;
+  } catch (const std::exception& failure) {
+    stoa::Log(stderr, "stoa-train", stoa::LogLevel::kInfo).error("{}", failure.what());
+    return exit_code_of(failure);
+  }
+}

@@ -1,0 +1,151 @@
+#include "stoa/launcher/training_rank.h"
+
+#include <algorithm>
+#include <optional>
+#include <vector>
+
+#include "stoa/base/clock.h"
+#include "stoa/base/durable_file.h"
+#include "stoa/base/error.h"
+#include "stoa/base/json.h"
+#include "stoa/base/processors.h"
+#include "stoa/cluster/machine_file.h"
+#include "stoa/cluster/power.h"
+#include "stoa/launcher/experiment.h"
+#include "stoa/launcher/machine_choice.h"
+#include "stoa/trainer/data/tokenizer.h"
+#include "stoa/trainer/loop/training_loop.h"
+
+namespace stoa::launcher {
+namespace {
+
+/// The cluster's meters as the loop's: measured where the machine tells, modelled from its file elsewhere.
+class RankPower final : public trainer::PowerMeter {
+ public:
+  RankPower(const cluster::MachineSettings& machine, int threads, const Clock& clock)
+      : share_(cluster::node_share(threads, machine.node.processors)),
+        measured_(cluster::RaplEnergy::open(share_)),
+        modelled_(machine.power, share_, clock) {}
+
+  double energy_j() override { return measured_ ? measured_->energy_j() : modelled_.energy_j(); }
+  std::string_view source() const override { return measured_ ? measured_->source() : modelled_.source(); }
+
+ private:
+  double share_;
+  std::optional<cluster::RaplEnergy> measured_;
+  cluster::ModelledPower modelled_;
+};
+
+void write_outcome(const std::filesystem::path& run_directory, Json outcome, const Clock& clock) {
+  outcome["time"] = clock.unix_s();
+  write_file_durably(run_directory / "outcome.json", outcome.dump(1) + "\n");
+}
+
+std::vector<std::int32_t> bytes_of_tokens(const trainer::Tokenizer& tokenizer) {
+  std::vector<std::int32_t> bytes(std::size_t(tokenizer.vocabulary_size()));
+  for (std::size_t id = 0; id < bytes.size(); ++id) {
+    const auto token = std::int32_t(id);
+    // End-of-text stands for no byte of the text.
+    bytes[id] = token == tokenizer.end_of_text() ? 0 : std::int32_t(tokenizer.decode({&token, 1}).size());
+  }
+  return bytes;
+}
+
+trainer::cpu::QueueSettings queue_settings(const Experiment& experiment, const parallel::Communicator& ranks,
+                                           const std::vector<int>& processors) {
+  trainer::cpu::QueueSettings settings;
+  settings.threads = experiment.parallel.threads_per_rank > 0 ? experiment.parallel.threads_per_rank
+                                                              : int(processors.size());
+  const bool own = ranks.local_size() * settings.threads <= int(allowed_processors().size());
+  if (own && std::ssize(processors) >= settings.threads) settings.pinned = processors;
+  return settings;
+}
+
+}  // namespace
+
+void train_rank(const RankOptions& options, parallel::Communicator& ranks, Log& log,
+                const std::function<bool()>& stop_requested) {
+  const SystemClock clock;
+  const std::filesystem::path run_directory = options.spec.parent_path();
+  const Experiment experiment = read_experiment(options.spec);
+  const cluster::MachineSettings machine = cluster::read_machine(machine_file(experiment, options.spec));
+  if (experiment.parallel.mesh.ranks() != ranks.size())
+    throw ConfigError("{}: parallel asks for {} ranks, but the job has {}", options.spec.string(),
+                      experiment.parallel.mesh.ranks(), ranks.size());
+
+  const std::vector<int> processors =
+      share_of_processors(allowed_processors(), ranks.local_size(), ranks.local_rank());
+  trainer::cpu::Queue queue(queue_settings(experiment, ranks, processors));
+  const trainer::IndexedDataset dataset(experiment.data.prefix);
+  std::vector<std::int32_t> token_bytes(std::size_t(experiment.model.vocabulary_size), 0);
+  std::string tokenizer_fingerprint;
+  if (!experiment.data.tokenizer.empty()) {
+    const auto tokenizer = trainer::Tokenizer::load(experiment.data.tokenizer);
+    token_bytes = bytes_of_tokens(tokenizer);
+    token_bytes.resize(std::size_t(std::max(experiment.model.vocabulary_size, tokenizer.vocabulary_size())));
+    tokenizer_fingerprint = tokenizer.fingerprint();
+  }
+  const trainer::TokenSamples train(dataset, experiment.data, experiment.model.context_length, trainer::DataSplit::kTrain);
+  std::optional<trainer::TokenSamples> held_out;
+  if (experiment.data.held_out_fraction > 0)
+    held_out.emplace(dataset, experiment.data, experiment.model.context_length, trainer::DataSplit::kHeldOut);
+
+  checkpoint::CheckpointStore store(run_directory / "checkpoints", options.attempt, log);
+  RankPower power(machine, queue.threads(), clock);
+  trainer::Metrics metrics;
+  if (ranks.rank() == 0) metrics = trainer::Metrics(run_directory / "metrics.jsonl", stdout, options.attempt, clock);
+
+  const Json data_identity = {{"documents", dataset.documents()},
+                              {"tokens", dataset.tokens()},
+                              {"tokenizer", tokenizer_fingerprint},
+                              {"held_out_fraction", experiment.data.held_out_fraction},
+                              {"seed", experiment.data.seed}};
+  trainer::TrainingLoop loop(
+      {experiment.model, experiment.training, experiment.optimizer, experiment.checkpoint, experiment.evaluation},
+      {.queue = queue,
+       .ranks = ranks,
+       .store = store,
+       .train = train,
+       .held_out = held_out ? &*held_out : nullptr,
+       .token_bytes = token_bytes,
+       .data_identity = data_identity,
+       .power = power,
+       .metrics = metrics,
+       .clock = clock,
+       .log = log,
+       .stop_requested = stop_requested});
+  const trainer::LoopOutcome outcome = loop.run();
+  if (ranks.rank() == 0)
+    write_outcome(run_directory,
+                  {{"version", 1},
+                   {"attempt", options.attempt},
+                   {"kind", outcome.finished ? "finished" : "saved"},
+                   {"step", outcome.step},
+                   {"checkpoint", fmt::format("step-{:08}", outcome.step)},
+                   {"error_kind", ""},
+                   {"message", ""},
+                   {"energy_j", outcome.energy_j}},
+                  clock);
+  ranks.barrier("end of the attempt");
+}
+
+void write_failure(const RankOptions& options, const std::exception& failure, Log& log) {
+  const auto* known = dynamic_cast<const Error*>(&failure);
+  const ErrorKind kind = known != nullptr ? known->kind() : ErrorKind::kInternal;
+  try {
+    write_outcome(options.spec.parent_path(),
+                  {{"version", 1},
+                   {"attempt", options.attempt},
+                   {"kind", "failed"},
+                   {"step", 0},
+                   {"checkpoint", ""},
+                   {"error_kind", error_kind_name(kind)},
+                   {"message", failure.what()},
+                   {"energy_j", 0.0}},
+                  SystemClock());
+  } catch (const Error& second) {
+    log.error("the outcome could not be written: {}", second.what());
+  }
+}
+
+}  // namespace stoa::launcher

@@ -1,0 +1,98 @@
+#pragma once
+/// The training loop of one data-parallel rank: resume, step, judge, evaluate, save, stop in order.
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "stoa/base/clock.h"
+#include "stoa/base/log.h"
+#include "stoa/checkpoint/checkpoint_store.h"
+#include "stoa/parallel/communicator.h"
+#include "stoa/trainer/data/token_samples.h"
+#include "stoa/trainer/loop/batch.h"
+#include "stoa/trainer/loop/metrics.h"
+#include "stoa/trainer/loop/spike_detector.h"
+#include "stoa/trainer/model/model.h"
+#include "stoa/trainer/optimizer/adamw_optimizer.h"
+#include "stoa/trainer/optimizer/gradient_accumulation.h"
+#include "stoa/trainer/power_meter.h"
+#include "stoa/trainer/settings.h"
+
+namespace stoa::trainer {
+
+struct LoopSettings {
+  ModelSettings model;  ///< resolved
+  TrainingSettings training;
+  OptimizerSettings optimizer;
+  CheckpointSettings checkpoint;
+  EvaluationSettings evaluation;
+};
+
+/// What the composition root lends.
+struct LoopParts {
+  cpu::Queue& queue;
+  parallel::Communicator& ranks;               ///< the data axis
+  checkpoint::CheckpointStore& store;
+  const TokenSamples& train;
+  const TokenSamples* held_out = nullptr;      ///< null: no evaluation
+  std::span<const std::int32_t> token_bytes;   ///< per id; for bits per byte
+  Json data_identity;                          ///< what a resumed run must find unchanged
+  PowerMeter& power;
+  Metrics& metrics;
+  const Clock& clock;
+  Log& log;
+  std::function<bool()> stop_requested;        ///< asked once a step, on every rank
+};
+
+struct LoopOutcome {
+  bool finished = false;   ///< false: saved and stopped early
+  std::int64_t step = 0;
+  double energy_j = 0;     ///< of all ranks in this attempt
+};
+
+class TrainingLoop {
+ public:
+  /// Collective. Allocates everything; nothing of size is allocated in a step after the first.
+  TrainingLoop(const LoopSettings& settings, LoopParts parts);
+
+  /// Collective: resumes from the newest whole checkpoint, or initialises, and trains to the last step or to a request to stop.
+  LoopOutcome run();
+
+ private:
+  struct StepResult {
+    double loss = 0;
+    double gradient_norm = 0;
+    StepVerdict verdict = StepVerdict::kApply;
+  };
+
+  void start();
+  StepResult step();
+  void report(const StepResult& result, double step_s);
+  void evaluate_held_out();
+  void save();
+  bool all_told(double& energy_j);
+  std::int64_t tokens_per_step() const { return settings_.training.global_batch * settings_.model.context_length; }
+
+  LoopSettings settings_;
+  LoopParts parts_;
+  std::int64_t micro_batches_;  ///< of this rank in a step
+  ParameterTable table_;
+  ModelParameters parameters_;
+  std::unique_ptr<Model> model_;
+  AdamWOptimizer optimizer_;
+  GradientAccumulation gradients_;
+  SpikeDetector spikes_;
+  Batch batch_;
+  double peak_gflops_ = 0;      ///< of all ranks together, measured
+  double energy_j_ = 0;
+  std::int64_t step_ = 0;
+  std::int64_t updates_ = 0;
+  std::int64_t saved_step_ = -1;
+};
+
+/// Micro-batches of each of `data_ranks` ranks in one step. REQUIRES: check_training passed.
+std::int64_t micro_batches_per_rank(const TrainingSettings& training, int data_ranks);
+
+}  // namespace stoa::trainer
