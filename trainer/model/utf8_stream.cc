@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <utility>
 
 namespace stoa::trainer {
 namespace {
@@ -34,7 +33,5 @@ std::string Utf8Stream::push(std::string_view bytes) {
   held_.erase(0, held_.size() - begun);
   return shown;
 }
-
-std::string Utf8Stream::finish() { return std::exchange(held_, {}); }
 
 }  // namespace stoa::trainer

@@ -11,8 +11,8 @@ class Utf8Stream {
   /// What can be shown now: everything but the begun character at the end, which at most three bytes can be. Bytes that
   /// are no UTF-8 pass through as they are.
   std::string push(std::string_view bytes);
-  /// The begun character that nothing came to end.
-  std::string finish();
+  /// The begun character that waits for its end.
+  const std::string& held() const { return held_; }
 
  private:
   std::string held_;

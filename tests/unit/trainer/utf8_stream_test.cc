@@ -13,7 +13,7 @@ TEST(Utf8Stream, HoldsACharacterBackUntilItIsWhole) {
   EXPECT_EQ(stream.push("x\xe4"), "x");
   EXPECT_EQ(stream.push("\xb8"), "");
   EXPECT_EQ(stream.push("\xad!"), "\xe4\xb8\xad!");
-  EXPECT_EQ(stream.finish(), "");
+  EXPECT_EQ(stream.held(), "");
 }
 
 TEST(Utf8Stream, AnyCutGivesTheSameText) {
@@ -26,7 +26,7 @@ TEST(Utf8Stream, AnyCutGivesTheSameText) {
           << "begins within a character";
       whole += shown;
     }
-    EXPECT_EQ(whole + stream.finish(), kText) << size;
+    EXPECT_EQ(whole + stream.held(), kText) << size;
   }
 }
 
@@ -36,10 +36,10 @@ TEST(Utf8Stream, BytesThatAreNoTextPassThrough) {
   EXPECT_EQ(stream.push("\xc0"), "\xc0");
 }
 
-TEST(Utf8Stream, ACharacterThatNothingEndsComesOutLast) {
+TEST(Utf8Stream, ACharacterThatNothingEndsIsNeverShown) {
   Utf8Stream stream;
   EXPECT_EQ(stream.push("\xf0\x9f\x98"), "");
-  EXPECT_EQ(stream.finish(), "\xf0\x9f\x98");
+  EXPECT_EQ(stream.held(), "\xf0\x9f\x98");
 }
 
 }  // namespace
