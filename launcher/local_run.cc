@@ -142,7 +142,7 @@ class LocalRun {
   int attempt(cluster::RunRecord& record) {
     const std::string name = fmt::format("{}", record.state().attempts.size() + 1);
     const ProcessSettings command =
-        rank_command({.spec = run_.spec(), .attempt = name, .ranks = experiment_.parallel.mesh.ranks()});
+        ranks_({.spec = run_.spec(), .attempt = name, .ranks = experiment_.parallel.mesh.ranks()});
     const bool by_core = machine_.rate.resource == "core";
     started_ = {.attempt = name,
                 .time = clock_.unix_s(),

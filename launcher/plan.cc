@@ -17,6 +17,9 @@ std::string row(std::string_view label, std::string_view value, std::string_view
   return note.empty() ? fmt::format("{:<14}{}\n", label, value) : fmt::format("{:<14}{:<28} {}\n", label, value, note);
 }
 
+/// Three digits, with k, M, ... where it is large.
+std::string three_digits(double value) { return value < 999.5 ? fmt::format("{:.3g}", value) : format_count(value); }
+
 /// "a core", "an accelerator".
 std::string one(std::string_view resource) {
   return fmt::format("{} {}", resource == "accelerator" ? "an" : "a", resource);
@@ -79,17 +82,17 @@ std::string plan_text(const Plan& p, const cluster::MachineSettings& machine, co
   if (!p.seconds)
     return text + row("Time, price", "unknown",
                       fmt::format("the peak of {} is {}; give it with --peak-gflops", one(p.resource), p.peak_source));
-  text += row("Peak", fmt::format("{} GFLOP/s {}", p.peak_gflops, one(p.resource)), p.peak_source);
+  text += row("Peak", fmt::format("{:.4g} TFLOP/s {}", p.peak_gflops / 1e3, one(p.resource)), p.peak_source);
   text += row("Utilisation", fmt::format("{:.0f} %", 100 * assumptions.utilisation),
               "assumed; give another with --utilisation");
   text += row("Time", format_duration(*p.seconds));
-  text += row(p.resource == "core" ? "Core-hours" : "GPU-hours", format_count(p.price->resource_hours()));
+  text += row(p.resource == "core" ? "Core-hours" : "GPU-hours", three_digits(p.price->resource_hours()));
   text += row("Price", fmt::format("{:.2f} {}", p.price->money(), p.price->currency),
               fmt::format("{} {} an hour: {}", machine.rate.price, machine.rate.currency, machine.rate.source));
-  text += row("Energy", fmt::format("{} kWh", format_count(p.price->energy_kwh)),
-              fmt::format("modelled; {} kWh with PUE {}: {}", format_count(p.price->facility_kwh),
+  text += row("Energy", fmt::format("{} kWh", three_digits(p.price->energy_kwh)),
+              fmt::format("modelled; {} kWh with PUE {}: {}", three_digits(p.price->facility_kwh),
                           machine.power.pue.value, machine.power.pue.source));
-  text += row("CO2e", fmt::format("{} kg", format_count(p.price->co2e_g / 1e3)),
+  text += row("CO2e", fmt::format("{} kg", three_digits(p.price->co2e_g / 1e3)),
               fmt::format("{} g/kWh: {}", machine.grid_g_per_kwh.value, machine.grid_g_per_kwh.source));
   return text;
 }

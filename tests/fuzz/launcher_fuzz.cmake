@@ -1,0 +1,3 @@
+stoa_fuzz(experiment_fuzz
+  SOURCES experiment_fuzz.cc
+  LINKS stoa_experiment)

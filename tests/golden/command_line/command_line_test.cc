@@ -1,0 +1,82 @@
+/// What stoa prints, word by word, against text/*.txt. `tests/golden/command_line/regenerate` writes the files anew.
+#include "stoa/launcher/command_line.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+#include <memory>
+
+#include "stoa/base/durable_file.h"
+
+namespace stoa::launcher {
+namespace {
+
+/// Exit code, standard output and standard error, as one text.
+std::string transcript(const std::vector<std::string>& words) {
+  char* texts[2] = {};
+  std::size_t sizes[2] = {};
+  const Streams streams{.out = ::open_memstream(&texts[0], &sizes[0]), .err = ::open_memstream(&texts[1], &sizes[1])};
+  const int code = run_command_line(words, streams);
+  std::fclose(streams.out);
+  std::fclose(streams.err);
+  std::string text = "$ stoa";
+  for (const std::string& word : words) text += " " + word;
+  text += "\n" + std::string(texts[0], sizes[0]) + std::string(texts[1], sizes[1]) + "exit code " +
+          std::to_string(code) + "\n";
+  std::free(texts[0]);
+  std::free(texts[1]);
+  return text;
+}
+
+struct Case {
+  const char* file;
+  std::vector<std::string> words;
+};
+
+const Case kCases[] = {
+    {"help.txt", {"--help"}},
+    {"version.txt", {"--version"}},
+    {"validate_help.txt", {"validate", "--help"}},
+    {"plan_help.txt", {"plan", "--help"}},
+    {"run_help.txt", {"run", "--help"}},
+    {"report_help.txt", {"report", "--help"}},
+    {"data_help.txt", {"data", "--help"}},
+    {"data_prepare_help.txt", {"data", "prepare", "--help"}},
+    {"completion_help.txt", {"completion", "--help"}},
+    {"completion_bash.txt", {"completion", "bash"}},
+    {"completion_zsh.txt", {"completion", "zsh"}},
+    {"completion_fish.txt", {"completion", "fish"}},
+    {"no_command.txt", {}},
+    {"wrong_command.txt", {"rnu", "configs/quickstart.yaml"}},
+    {"wrong_option.txt", {"plan", "configs/quickstart.yaml", "--utilization", "0.3"}},
+    {"wrong_value.txt", {"plan", "configs/quickstart.yaml", "--utilisation", "40"}},
+    {"no_file.txt", {"run", "configs/quickstat.yaml"}},
+    {"wrong_override.txt", {"validate", "configs/quickstart.yaml", "training.step=3"}},
+    {"validate_gpt2.txt", {"validate", "configs/gpt2_124m.yaml", "--without-data"}},
+    {"validate_no_data.txt", {"validate", "configs/llama_7b.yaml"}},
+    {"plan_gpt2.txt", {"plan", "configs/gpt2_124m.yaml"}},
+    {"plan_quickstart.txt", {"plan", "configs/quickstart.yaml"}},
+    {"no_run.txt", {"report", "runs/nowhere"}},
+};
+
+class CommandLineText : public testing::TestWithParam<Case> {
+ protected:
+  void SetUp() override { std::filesystem::current_path(STOA_SOURCE_DIRECTORY); }
+};
+
+TEST_P(CommandLineText, IsAsWritten) {
+  const std::filesystem::path file =
+      std::filesystem::path(STOA_SOURCE_DIRECTORY) / "tests/golden/command_line/text" / GetParam().file;
+  const std::string text = transcript(GetParam().words);
+  if (std::getenv("STOA_REGENERATE_GOLDEN") != nullptr) write_file_durably(file, text);
+  EXPECT_EQ(text, read_text_file(file));
+}
+
+std::string stem(const testing::TestParamInfo<Case>& tested) { return std::filesystem::path(tested.param.file).stem(); }
+
+INSTANTIATE_TEST_SUITE_P(All, CommandLineText, testing::ValuesIn(kCases), stem);
+
+}  // namespace
+}  // namespace stoa::launcher
