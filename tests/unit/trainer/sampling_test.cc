@@ -2,8 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
+#include <set>
 #include <vector>
 
 #include "stoa/base/error.h"
@@ -57,6 +60,30 @@ TEST(Sampling, TopPCountsWithinTopK) {
   // Of the two that top-k leaves the first alone has 0.622.
   expect_frequencies(frequencies({.top_k = 2, .top_p = 0.6}), softmax(1, {1}));
   expect_frequencies(frequencies({.top_k = 2, .top_p = 0.63}), softmax(1, {1, 3}));
+}
+
+TEST(Sampling, DrawsExactlyTheTokensThatASortOfTheVocabularyWouldKeep) {
+  std::vector<float> logits(257);
+  for (std::size_t i = 0; i < logits.size(); ++i) logits[i] = static_cast<float>((i * i * 37 + i * 11) % 101) / 40;
+  for (const SamplingSettings& settings :
+       {SamplingSettings{.top_p = 0.37}, SamplingSettings{.top_p = 0.9}, SamplingSettings{.top_k = 33},
+        SamplingSettings{.top_k = 65, .top_p = 0.5}}) {
+    std::vector<std::int32_t> ranked(logits.size());
+    std::iota(ranked.begin(), ranked.end(), 0);
+    std::stable_sort(ranked.begin(), ranked.end(),
+                     [&](std::int32_t a, std::int32_t b) { return logits[std::size_t(a)] > logits[std::size_t(b)]; });
+    if (settings.top_k > 0) ranked.resize(std::size_t(settings.top_k));
+    double all = 0, mass = 0;
+    for (const std::int32_t token : ranked) all += std::exp(double(logits[std::size_t(token)]));
+    std::set<std::int32_t> kept, drawn;
+    for (const std::int32_t token : ranked) {
+      if (mass >= settings.top_p * all) break;
+      kept.insert(token);
+      mass += std::exp(double(logits[std::size_t(token)]));
+    }
+    for (int position = 0; position < 20001; ++position) drawn.insert(sample_token(logits, settings, position));
+    EXPECT_EQ(drawn, kept) << "top-k " << settings.top_k << ", top-p " << settings.top_p;
+  }
 }
 
 TEST(Sampling, TemperatureZeroTopKOneAndATinyTopPTakeTheMostLikely) {
