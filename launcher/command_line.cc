@@ -39,6 +39,8 @@ int parse_and_run(std::vector<std::string> words, const Streams& streams) {
   commands.push_back(add_validate(program));
   commands.push_back(add_plan(program));
   commands.push_back(add_run(program));
+  commands.push_back(add_eval(program));
+  commands.push_back(add_sample(program));
   commands.push_back(add_report(program));
   commands.push_back(add_data_prepare(program));
   commands.push_back(add_completion(program));
@@ -62,6 +64,12 @@ void add_experiment_words(CLI::App& app, ExperimentWords& words) {
   app.add_option("OVERRIDE", words.overrides, "Values that replace those of the file: training.steps=100")
       ->type_name("")
       ->expected(0, -1);
+}
+
+void add_threads(CLI::App& app, int& threads) {
+  app.add_option("--threads", threads, "Threads to compute with; 0: as many as there are processors")
+      ->type_name("N")
+      ->check(CLI::Range(0, 4096));
 }
 
 int run_command_line(const std::vector<std::string>& words, const Streams& streams) {

@@ -31,6 +31,8 @@ struct ExperimentWords {
   std::vector<std::string> overrides;
 };
 void add_experiment_words(CLI::App& app, ExperimentWords& words);
+/// --threads N of the commands that compute in this process.
+void add_threads(CLI::App& app, int& threads);
 
 std::unique_ptr<Command> add_validate(CLI::App& program);
 std::unique_ptr<Command> add_plan(CLI::App& program);

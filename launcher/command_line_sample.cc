@@ -35,14 +35,17 @@ class Sample final : public Command {
         ->type_name("NUMBER")
         ->capture_default_str();
     app()
-        .add_option("--checkpoint", options_.checkpoint, "A step-XXXXXXXX folder; else the run's newest whole one")
+        .add_option("--checkpoint", options_.model.checkpoint,
+                    "A step-XXXXXXXX folder; else the run's newest whole one")
         ->type_name("PATH");
+    add_threads(app(), options_.model.threads);
   }
 
   int run(const Streams& streams) override {
-    options_.experiment_file = words_.file;
-    options_.overrides = words_.overrides;
-    return run_sample(options_, streams.out);
+    options_.model.experiment_file = words_.file;
+    options_.model.overrides = words_.overrides;
+    Log log(streams.err, "stoa");
+    return run_sample(options_, streams.out, log, SystemClock());
   }
 
  private:

@@ -41,6 +41,8 @@ const Case kCases[] = {
     {"validate_help.txt", {"validate", "--help"}},
     {"plan_help.txt", {"plan", "--help"}},
     {"run_help.txt", {"run", "--help"}},
+    {"eval_help.txt", {"eval", "--help"}},
+    {"sample_help.txt", {"sample", "--help"}},
     {"report_help.txt", {"report", "--help"}},
     {"data_help.txt", {"data", "--help"}},
     {"data_prepare_help.txt", {"data", "prepare", "--help"}},

@@ -1,0 +1,123 @@
+#include "stoa/trainer/model/memory_plan.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "stoa/base/error.h"
+#include "stoa/tests/unit/trainer/model_cases.h"
+#include "stoa/trainer/model/generation.h"
+#include "stoa/trainer/model/transformer_buffers.h"
+
+namespace stoa::trainer {
+namespace {
+
+TEST(MemoryPlan, PartsOfABufferAreAlignedAndDoNotOverlap) {
+  MemoryTable table;
+  const auto carve = [](Carver& carver) {
+    const auto a = carver.take<float>("a", 33);
+    const auto b = carver.take<bf16>("b", 1);
+    const auto none = carver.take<float>("none", 0);
+    const auto c = carver.take<float>("c", 65);
+    EXPECT_TRUE(none.empty());
+    return std::array{static_cast<void*>(a.data()), static_cast<void*>(b.data()), static_cast<void*>(c.data())};
+  };
+  Carver plan(MemoryKind::kWorkspace, &table);
+  EXPECT_EQ(carve(plan)[0], nullptr);
+  PageBuffer memory(plan.size_bytes());
+  Carver carver(memory.bytes());
+  const auto places = carve(carver);
+  EXPECT_EQ(carver.size_bytes(), plan.size_bytes());
+  EXPECT_EQ(table.total(), plan.size_bytes());
+  ASSERT_EQ(table.parts.size(), 3U);
+  for (std::size_t i = 0; i < places.size(); ++i) EXPECT_EQ(reinterpret_cast<std::uintptr_t>(places[i]) % 256, 0U) << i;
+  EXPECT_GE(static_cast<std::byte*>(places[1]) - static_cast<std::byte*>(places[0]),
+            std::ptrdiff_t(33 * sizeof(float)));
+  EXPECT_GT(places[2], places[1]);
+}
+
+TEST(MemoryPlan, ABufferTooSmallIsNamedByThePartThatDoesNotFit) {
+  PageBuffer memory(512);
+  Carver carver(memory.bytes());
+  carver.take<float>("first", 65);
+  try {
+    carver.take<float>("second", 1);
+    FAIL() << "took more than there is";
+  } catch (const InternalError& failure) {
+    EXPECT_NE(std::string(failure.what()).find("second"), std::string::npos);
+  }
+}
+
+TEST(MemoryPlan, FreshMemoryIsZeroAndMovesWithItsOwner) {
+  PageBuffer first((std::size_t{2} << 20) + 257);
+  auto values = first.bytes();
+  EXPECT_TRUE(std::all_of(values.begin(), values.end(), [](std::byte b) { return b == std::byte{0}; }));
+  values.back() = std::byte{7};
+  PageBuffer second(std::move(first));
+  EXPECT_EQ(second.bytes().data(), values.data());
+  EXPECT_EQ(second.bytes().back(), std::byte{7});
+  EXPECT_TRUE(first.bytes().empty());
+}
+
+/// The bytes that the constructor of Transformer carves, and the same calls with memory behind them.
+template <typename T>
+std::size_t carved_bytes(const ParameterTable& table, std::int64_t samples, ModelUse use, int threads) {
+  const TransformerSizes sizes(table, samples);
+  PageBuffer memory(std::size_t{64} << 20);
+  Carver carver(memory.bytes());
+  carve_activations<T>(carver, table, sizes, use);
+  carve_workspace<T>(carver, table, sizes, use, threads);
+  return carver.size_bytes();
+}
+
+TEST(MemoryPlan, ThePrintedTableIsWhatAModelTakes) {
+  for (const ModelSettings& model : {small_llama(), small_gpt2()}) {
+    const ParameterTable table = make_parameter_table(model);
+    for (const ModelUse use : {ModelUse::kTraining, ModelUse::kEvaluation}) {
+      const ModelShape shape{.samples = 3, .use = use};
+      const MemoryTable fp32 = plan_memory(table, Precision::kFp32, shape, 2, 3);
+      EXPECT_EQ(fp32.total(MemoryKind::kActivations) + fp32.total(MemoryKind::kWorkspace),
+                carved_bytes<float>(table, 3, use, 2));
+      const MemoryTable half = plan_memory(table, Precision::kBf16, shape, 2, 3);
+      EXPECT_EQ(half.total(MemoryKind::kActivations) + half.total(MemoryKind::kWorkspace),
+                carved_bytes<bf16>(table, 3, use, 2));
+    }
+  }
+}
+
+TEST(MemoryPlan, CountsParametersGradientsAndMoments) {
+  const ParameterTable table = make_parameter_table(small_gpt2());
+  const auto elements = std::size_t(table.elements);
+  const MemoryTable plan = plan_memory(table, Precision::kBf16, {.samples = 1}, 1, 3);
+  EXPECT_EQ(plan.total(MemoryKind::kParameters), elements * (sizeof(float) + sizeof(bf16)));
+  EXPECT_EQ(plan.total(MemoryKind::kGradients), 3 * std::size_t(table.gradient_elements) * sizeof(float));
+  EXPECT_EQ(plan.total(MemoryKind::kOptimizer), 2 * elements * sizeof(float));
+  std::size_t sum = 0;
+  for (int kind = 0; kind < kMemoryKinds; ++kind) sum += plan.total(static_cast<MemoryKind>(kind));
+  EXPECT_EQ(sum, plan.total());
+}
+
+TEST(MemoryPlan, EvaluationKeepsOneLayerHoweverManyThereAre) {
+  ModelSettings deep = small_llama();
+  deep.layers = 7;
+  const ModelShape shape{.samples = 2, .use = ModelUse::kEvaluation};
+  const MemoryTable shallow = plan_memory(make_parameter_table(small_llama()), Precision::kFp32, shape, 1, 1);
+  const MemoryTable plan = plan_memory(make_parameter_table(deep), Precision::kFp32, shape, 1, 1);
+  EXPECT_EQ(plan.total(MemoryKind::kActivations), shallow.total(MemoryKind::kActivations));
+  EXPECT_EQ(plan.total(MemoryKind::kGradients) + plan.total(MemoryKind::kOptimizer), 0U);
+}
+
+TEST(MemoryPlan, GenerationKeepsKeysAndValuesOfAWholeContext) {
+  const ParameterTable table = make_parameter_table(small_llama());
+  const MemoryTable plan = plan_generation_memory(table, Precision::kBf16);
+  std::size_t cached = 0;
+  for (const MemoryPart& part : plan.parts)
+    if (part.name == "keys read" || part.name == "values read") cached += part.size_bytes;
+  const auto least = std::size_t(2 * table.model.layers * table.model.context_length * table.model.key_value_heads *
+                                 table.model.head_width);
+  EXPECT_GE(cached, least * sizeof(bf16));
+  EXPECT_LT(cached, least * sizeof(bf16) + std::size_t(2 * table.model.layers) * 256);
+}
+
+}  // namespace
+}  // namespace stoa::trainer
