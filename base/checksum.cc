@@ -28,7 +28,9 @@ Xxh3Stream::Xxh3Stream(Xxh3Stream&&) noexcept = default;
 Xxh3Stream& Xxh3Stream::operator=(Xxh3Stream&&) noexcept = default;
 Xxh3Stream::~Xxh3Stream() = default;
 
-void Xxh3Stream::update(std::span<const std::byte> bytes) { XXH3_128bits_update(&state_->xxh, bytes.data(), bytes.size()); }
+void Xxh3Stream::update(std::span<const std::byte> bytes) {
+  XXH3_128bits_update(&state_->xxh, bytes.data(), bytes.size());
+}
 
 std::uint64_t Xxh3Stream::digest_64() const { return XXH3_64bits_digest(&state_->xxh); }
 std::string Xxh3Stream::digest_128_hex() const { return hex128(XXH3_128bits_digest(&state_->xxh)); }

@@ -1,5 +1,6 @@
 #pragma once
-/// Time behind a seam. Everything that waits, stamps or measures takes a Clock&, so that tests tick instead of sleeping.
+/// Time behind a seam. Everything that waits, stamps or measures takes a Clock&, so that tests tick instead of
+/// sleeping.
 #include <cstdint>
 #include <string>
 

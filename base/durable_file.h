@@ -1,6 +1,7 @@
 #pragma once
-/// Files that survive a crash, and the owners of descriptors and mappings. Every failure is a StorageError that names the
-/// path and the system's reason. No function here follows a partial result: a file is either the old or the new one.
+/// Files that survive a crash, and the owners of descriptors and mappings. Every failure is a StorageError that names
+/// the path and the system's reason. No function here follows a partial result: a file is either the old or the new
+/// one.
 #include <sys/types.h>
 
 #include <cstddef>
@@ -47,8 +48,8 @@ void rename_durably(const std::filesystem::path& from, const std::filesystem::pa
 /// `link` -> `target` (a plain sibling name), replaced by one rename.
 void replace_symlink(const std::filesystem::path& link, const std::string& target);
 
-/// An append-only file of lines: each append is one write(2) of whole lines. A torn last line (a crash) is cut off when it is
-/// opened again.
+/// An append-only file of lines: each append is one write(2) of whole lines. A torn last line (a crash) is cut off when
+/// it is opened again.
 class AppendFile {
  public:
   explicit AppendFile(const std::filesystem::path& path);

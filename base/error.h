@@ -1,6 +1,7 @@
 #pragma once
-/// The kinds of failure and their exit codes: the one table. A library throws; the mains in launcher/ turn the kind into
-/// the exit code and print the message. A message is a sentence an operator can act on, with the place and the values:
+/// The kinds of failure and their exit codes: the one table. A library throws; the mains in launcher/ turn the kind
+/// into the exit code and print the message. A message is a sentence an operator can act on, with the place and the
+/// values:
 ///   configs/a.yaml:14:3: parallel.tensor 3 does not divide model.heads 16
 #include <fmt/format.h>
 

@@ -34,7 +34,8 @@ Json parse_json(std::string_view text, std::string_view place) {
 }
 
 void throw_json_field_error(const Json& object, const char* key, std::string_view place, const char* wanted) {
-  if (!object.is_object()) throw DataError("{}: expected an object with '{}', found {}", place, key, object.type_name());
+  if (!object.is_object())
+    throw DataError("{}: expected an object with '{}', found {}", place, key, object.type_name());
   if (!object.contains(key)) throw DataError("{}: '{}' is missing ({} is expected)", place, key, wanted);
   const std::string found = object.at(key).dump(-1, ' ', false, Json::error_handler_t::replace);
   throw DataError("{}: '{}' must be {}, found {}", place, key, wanted, found.substr(0, 80));

@@ -16,7 +16,8 @@ Json parse_json(std::string_view text, std::string_view place);
 template <typename T>
 T json_field(const Json& object, const char* key, std::string_view place);
 
-[[noreturn]] void throw_json_field_error(const Json& object, const char* key, std::string_view place, const char* wanted);
+[[noreturn]] void throw_json_field_error(const Json& object, const char* key, std::string_view place,
+                                         const char* wanted);
 
 }  // namespace stoa
 

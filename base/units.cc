@@ -32,7 +32,9 @@ std::string format_bytes(double bytes) {
   return scaled(bytes, 1024, std::array{" B", " KiB", " MiB", " GiB", " TiB", " PiB"});
 }
 
-std::string format_count(double count) { return scaled(count, 1000, std::array{"", " k", " M", " G", " T", " P", " E"}); }
+std::string format_count(double count) {
+  return scaled(count, 1000, std::array{"", " k", " M", " G", " T", " P", " E"});
+}
 
 std::string format_duration(double seconds) {
   if (seconds < 9.95) return fmt::format("{:.1f} s", seconds);

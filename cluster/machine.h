@@ -20,25 +20,25 @@ struct MachineSettings {
     int processors = 0;
     double memory_gib = 0;
     int accelerators = 0;
-    std::string accelerator;           ///< "NVIDIA A100-SXM4-40GB"; empty: none
+    std::string accelerator;  ///< "NVIDIA A100-SXM4-40GB"; empty: none
     double accelerator_memory_gib = 0;
   } node;
 
   /// What is charged: core-hours or accelerator-hours, at this price each.
   struct Rate {
-    std::string resource;   ///< "core" or "accelerator"
-    double price = 0;       ///< per resource-hour, in `currency`
-    std::string currency;   ///< "EUR"
+    std::string resource;  ///< "core" or "accelerator"
+    double price = 0;      ///< per resource-hour, in `currency`
+    std::string currency;  ///< "EUR"
     std::string source;
   } rate;
 
   struct Power {
-    Sourced idle_w;         ///< whole node
-    Sourced busy_w;         ///< whole node under a training load
-    Sourced pue;            ///< facility power / IT power
+    Sourced idle_w;  ///< whole node
+    Sourced busy_w;  ///< whole node under a training load
+    Sourced pue;     ///< facility power / IT power
   } power;
 
-  Sourced grid_g_per_kwh;   ///< grams of CO2-equivalent per kWh
+  Sourced grid_g_per_kwh;  ///< grams of CO2-equivalent per kWh
 
   /// Peaks of one resource (core or accelerator), for model-FLOPs utilisation. 0 where it is to be measured at start.
   Sourced peak_fp32_gflops;

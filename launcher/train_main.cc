@@ -15,7 +15,8 @@ namespace {
 
 constexpr std::string_view kUsage =
     "usage: stoa-train SPEC [--attempt ID]\n"
-    "One rank of a training run; started by mpirun or srun, one process a rank. SPEC is RUN/spec.yaml, which `stoa run`\n"
+    "One rank of a training run; started by mpirun or srun, one process a rank. SPEC is RUN/spec.yaml, which `stoa "
+    "run`\n"
     "writes; metrics go to RUN/metrics.jsonl and standard output, checkpoints to RUN/checkpoints, the end to\n"
     "RUN/outcome.json. SIGUSR2 and SIGTERM ask for an orderly stop: save at the next step, then end.\n"
     "Exit codes: 0 in order (see outcome.json), else the kind of error that `stoa --help` lists.\n";
@@ -28,9 +29,12 @@ stoa::launcher::RankOptions parse(int count, char** arguments) {
   stoa::launcher::RankOptions options;
   for (int i = 1; i < count; ++i) {
     const std::string_view argument = arguments[i];
-    if (argument == "--attempt" && i + 1 < count) options.attempt = arguments[++i];
-    else if (options.spec.empty() && !argument.starts_with('-')) options.spec = argument;
-    else throw stoa::UsageError("stoa-train: unexpected '{}'\n{}", argument, kUsage);
+    if (argument == "--attempt" && i + 1 < count)
+      options.attempt = arguments[++i];
+    else if (options.spec.empty() && !argument.starts_with('-'))
+      options.spec = argument;
+    else
+      throw stoa::UsageError("stoa-train: unexpected '{}'\n{}", argument, kUsage);
   }
   if (options.spec.empty()) throw stoa::UsageError("stoa-train: SPEC is missing\n{}", kUsage);
   return options;

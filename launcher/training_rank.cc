@@ -54,8 +54,8 @@ std::vector<std::int32_t> bytes_of_tokens(const trainer::Tokenizer& tokenizer) {
 trainer::cpu::QueueSettings queue_settings(const Experiment& experiment, const parallel::Communicator& ranks,
                                            const std::vector<int>& processors) {
   trainer::cpu::QueueSettings settings;
-  settings.threads = experiment.parallel.threads_per_rank > 0 ? experiment.parallel.threads_per_rank
-                                                              : int(processors.size());
+  settings.threads =
+      experiment.parallel.threads_per_rank > 0 ? experiment.parallel.threads_per_rank : int(processors.size());
   const bool own = ranks.local_size() * settings.threads <= int(allowed_processors().size());
   if (own && std::ssize(processors) >= settings.threads) settings.pinned = processors;
   return settings;
@@ -73,8 +73,7 @@ void train_rank(const RankOptions& options, parallel::Communicator& ranks, Log& 
     throw ConfigError("{}: parallel asks for {} ranks, but the job has {}", options.spec.string(),
                       experiment.parallel.mesh.ranks(), ranks.size());
 
-  const std::vector<int> processors =
-      share_of_processors(allowed_processors(), ranks.local_size(), ranks.local_rank());
+  const std::vector<int> processors = share_of_processors(allowed_processors(), ranks.local_size(), ranks.local_rank());
   trainer::cpu::Queue queue(queue_settings(experiment, ranks, processors));
   const trainer::IndexedDataset dataset(experiment.data.prefix);
   std::vector<std::int32_t> token_bytes(std::size_t(experiment.model.vocabulary_size), 0);
@@ -85,7 +84,8 @@ void train_rank(const RankOptions& options, parallel::Communicator& ranks, Log& 
     token_bytes.resize(std::size_t(std::max(experiment.model.vocabulary_size, tokenizer.vocabulary_size())));
     tokenizer_fingerprint = tokenizer.fingerprint();
   }
-  const trainer::TokenSamples train(dataset, experiment.data, experiment.model.context_length, trainer::DataSplit::kTrain);
+  const trainer::TokenSamples train(dataset, experiment.data, experiment.model.context_length,
+                                    trainer::DataSplit::kTrain);
   std::optional<trainer::TokenSamples> held_out;
   if (experiment.data.held_out_fraction > 0)
     held_out.emplace(dataset, experiment.data, experiment.model.context_length, trainer::DataSplit::kHeldOut);

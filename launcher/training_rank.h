@@ -1,6 +1,6 @@
 #pragma once
-/// Composes one rank of stoa-train: reads the spec, builds queue, data, model, checkpoints, meter and metrics, runs the loop and
-/// writes the attempt's outcome.
+/// Composes one rank of stoa-train: reads the spec, builds queue, data, model, checkpoints, meter and metrics, runs the
+/// loop and writes the attempt's outcome.
 #include <filesystem>
 #include <functional>
 #include <string>
@@ -15,8 +15,8 @@ struct RankOptions {
   std::string attempt = "1";
 };
 
-/// Collective over all ranks of the job. Returns after the last barrier of an orderly end; throws stoa::Error otherwise, after
-/// rank 0 wrote outcome.json where it could.
+/// Collective over all ranks of the job. Returns after the last barrier of an orderly end; throws stoa::Error
+/// otherwise, after rank 0 wrote outcome.json where it could.
 void train_rank(const RankOptions& options, parallel::Communicator& ranks, Log& log,
                 const std::function<bool()>& stop_requested);
 

@@ -1,6 +1,6 @@
 #pragma once
-/// Energy as the loop sees it: joules since the meter began. The launcher injects one: modelled from the machine file, or read
-/// from the machine.
+/// Energy as the loop sees it: joules since the meter began. The launcher injects one: modelled from the machine file,
+/// or read from the machine.
 #include <string_view>
 
 namespace stoa::trainer {

@@ -1,7 +1,7 @@
 #pragma once
-/// What an experiment says about training, as plain structs with the defaults beside the fields. launcher/experiment.* reads
-/// them from YAML; every key has the field's name. check_* functions show the arithmetic of what cannot be, as sentences
-/// without a place; the reader puts file, line and column in front.
+/// What an experiment says about training, as plain structs with the defaults beside the fields. launcher/experiment.*
+/// reads them from YAML; every key has the field's name. check_* functions show the arithmetic of what cannot be, as
+/// sentences without a place; the reader puts file, line and column in front.
 ///
 /// Dims: B samples of a micro-batch, T context length in tokens, D width, H heads, K key-value heads, E head width,
 /// F feed-forward width, V vocabulary, L layers.
@@ -36,10 +36,10 @@ struct ModelSettings {
   std::int64_t context_length = 0;
   double norm_epsilon = 1e-5;
   double rope_theta = 10000;
-  bool query_key_norm = false;            ///< RMSNorm of each head's query and key before RoPE (llama only)
-  std::optional<bool> tied_embedding;     ///< unset: true for gpt2, false for llama
-  double dropout = 0;                     ///< on embeddings, attention probabilities and both residual branches
-  double initial_std = 0.02;              ///< of weights; residual projections get initial_std / sqrt(2 L)
+  bool query_key_norm = false;         ///< RMSNorm of each head's query and key before RoPE (llama only)
+  std::optional<bool> tied_embedding;  ///< unset: true for gpt2, false for llama
+  double dropout = 0;                  ///< on embeddings, attention probabilities and both residual branches
+  double initial_std = 0.02;           ///< of weights; residual projections get initial_std / sqrt(2 L)
 };
 
 /// The settings with every "0: ..." and "unset: ..." replaced by its value.
@@ -49,37 +49,37 @@ ModelSettings resolved(const ModelSettings& settings);
 std::int64_t parameter_count(const ModelSettings& resolved_model);
 /// Parameters that take part in a matrix product for each token: without embedding table and positions, with the head.
 std::int64_t product_parameter_count(const ModelSettings& resolved_model);
-/// Model FLOPs to train on one token: 6 N + 6 L H E T (causal attention counted once, no recomputation), N the parameters in
-/// products. The convention of llm.c and of PaLM's appendix B halved for causality.
+/// Model FLOPs to train on one token: 6 N + 6 L H E T (causal attention counted once, no recomputation), N the
+/// parameters in products. The convention of llm.c and of PaLM's appendix B halved for causality.
 double training_flops_per_token(const ModelSettings& resolved_model);
 
 struct DataSettings {
-  std::string prefix;                   ///< PREFIX.bin, PREFIX.idx: Megatron's indexed data set
-  std::string tokenizer;                ///< tokenizer.json
-  std::vector<std::string> text;        ///< files to make tokenizer and data set from when they are absent; may be empty
+  std::string prefix;             ///< PREFIX.bin, PREFIX.idx: Megatron's indexed data set
+  std::string tokenizer;          ///< tokenizer.json
+  std::vector<std::string> text;  ///< files to make tokenizer and data set from when they are absent; may be empty
   std::string document_separator = "<|endoftext|>";  ///< a line of its own between two documents of a text file
-  double held_out_fraction = 0.01;      ///< of the documents, chosen by keyed hash; never trained on
-  std::uint64_t seed = 1;               ///< of the held-out choice and the order of samples
+  double held_out_fraction = 0.01;                   ///< of the documents, chosen by keyed hash; never trained on
+  std::uint64_t seed = 1;                            ///< of the held-out choice and the order of samples
 };
 
 enum class ScheduleKind {
   kConstant,
-  kCosine,            ///< half a cosine from the peak to final_fraction (arXiv 1608.03983)
+  kCosine,  ///< half a cosine from the peak to final_fraction (arXiv 1608.03983)
   kLinear,
-  kWarmupStableDecay, ///< constant, then a linear decay over the last decay_fraction of the steps (arXiv 2404.06395)
+  kWarmupStableDecay,  ///< constant, then a linear decay over the last decay_fraction of the steps (arXiv 2404.06395)
 };
 
 struct OptimizerSettings {
   double learning_rate = 3e-4;
   ScheduleKind schedule = ScheduleKind::kCosine;
   std::int64_t warmup_steps = 0;
-  double final_fraction = 0.1;   ///< of the peak, at the last step
-  double decay_fraction = 0.2;   ///< warmup-stable-decay only
+  double final_fraction = 0.1;  ///< of the peak, at the last step
+  double decay_fraction = 0.2;  ///< warmup-stable-decay only
   double beta1 = 0.9;
   double beta2 = 0.95;
   double epsilon = 1e-8;
-  double weight_decay = 0.1;     ///< decoupled (arXiv 1711.05101), on tensors of two dims only
-  double gradient_clip = 1.0;    ///< global L2 norm; 0 turns it off
+  double weight_decay = 0.1;   ///< decoupled (arXiv 1711.05101), on tensors of two dims only
+  double gradient_clip = 1.0;  ///< global L2 norm; 0 turns it off
 };
 
 struct SpikeSettings {
@@ -94,26 +94,26 @@ struct TrainingSettings {
   std::int64_t global_batch = 0;  ///< samples of context_length tokens per optimizer step, over all ranks
   std::int64_t micro_batch = 1;   ///< samples per forward and backward pass of one rank
   Precision precision = Precision::kBf16;
-  double z_loss = 0;              ///< coefficient of mean(log(sum exp logits)^2) (arXiv 2204.02311)
-  std::uint64_t seed = 1;         ///< of initial weights and dropout
-  bool deterministic = false;     ///< the same bits for any number of data ranks
-  std::int64_t log_every = 1;     ///< steps between progress lines where there is no terminal
+  double z_loss = 0;           ///< coefficient of mean(log(sum exp logits)^2) (arXiv 2204.02311)
+  std::uint64_t seed = 1;      ///< of initial weights and dropout
+  bool deterministic = false;  ///< the same bits for any number of data ranks
+  std::int64_t log_every = 1;  ///< steps between progress lines where there is no terminal
   SpikeSettings spike;
 };
 
 struct ParallelSettings {
   parallel::MeshSize mesh;
-  int threads_per_rank = 0;       ///< 0: the allowed processors divided by the ranks of the node
-  double deadline_s = 600;        ///< of every collective
+  int threads_per_rank = 0;  ///< 0: the allowed processors divided by the ranks of the node
+  double deadline_s = 600;   ///< of every collective
 };
 
 struct EvaluationSettings {
-  std::int64_t every_steps = 0;   ///< 0: only after the last step
-  std::int64_t batches = 8;       ///< global batches of held-out samples, the same ones each time
+  std::int64_t every_steps = 0;  ///< 0: only after the last step
+  std::int64_t batches = 8;      ///< global batches of held-out samples, the same ones each time
 };
 
 struct CheckpointSettings {
-  std::int64_t every_steps = 0;   ///< 0: only after the last step
+  std::int64_t every_steps = 0;  ///< 0: only after the last step
   std::int64_t keep_last = 2;
 };
 

@@ -89,12 +89,13 @@ TEST(GoldenSchedule, GivesTheLearningRatesOfTheFormula) {
   const Json all = read_golden("curves.json");
   const trainer::OptimizerSettings settings = optimizer_of(all["training"]);
   for (std::int64_t step = 1; step <= 60; ++step)
-    EXPECT_NEAR(trainer::learning_rate(settings, 60, step), all["learning_rate"][static_cast<std::size_t>(step - 1)].get<double>(),
-                1e-11);
+    EXPECT_NEAR(trainer::learning_rate(settings, 60, step),
+                all["learning_rate"][static_cast<std::size_t>(step - 1)].get<double>(), 1e-11);
 }
 
 INSTANTIATE_TEST_SUITE_P(PyTorch, GoldenCurves, testing::Range(0, 3), [](const auto& instance) {
-  return read_golden("curves.json")["cases"][static_cast<std::size_t>(instance.param)]["name"].template get<std::string>();
+  return read_golden("curves.json")["cases"][static_cast<std::size_t>(instance.param)]["name"]
+      .template get<std::string>();
 });
 
 }  // namespace

@@ -36,8 +36,9 @@ Gradients gradients_of(const Json& golden, Precision precision, int threads) {
   return result;
 }
 
-/// The largest difference of a gradient from the golden one, relative to that gradient's root mean square, or to a hundredth
-/// of the largest one where that is more: a key bias cancels in the softmax, so its gradient is rounding noise around zero.
+/// The largest difference of a gradient from the golden one, relative to that gradient's root mean square, or to a
+/// hundredth of the largest one where that is more: a key bias cancels in the softmax, so its gradient is rounding
+/// noise around zero.
 struct Difference {
   double furthest = 0;          ///< of any element, root mean square or sum
   double root_mean_square = 0;  ///< of the sixteen elements, in the parameter where it is largest
@@ -51,8 +52,9 @@ Difference difference(const Json& golden, const Gradients& got) {
   }
   for (const trainer::Parameter& parameter : got.table.parameters) {
     const Json& wanted = golden["parameters"][parameter.name];
-    const auto values = std::span(got.values).subspan(static_cast<std::size_t>(parameter.offset),
-                                                      static_cast<std::size_t>(parameter.elements));
+    const auto values =
+        std::span(got.values)
+            .subspan(static_cast<std::size_t>(parameter.offset), static_cast<std::size_t>(parameter.elements));
     double squares = 0, sum = 0;
     for (const float value : values) {
       squares += double(value) * double(value);
@@ -71,7 +73,8 @@ Difference difference(const Json& golden, const Gradients& got) {
     double element_squares = 0;
     for (int k = 0; k < 16; ++k) {
       const auto at = static_cast<std::size_t>((7919 * k + 13) % parameter.elements);
-      element_squares += note(std::abs(double(values[at]) - wanted["elements"][static_cast<std::size_t>(k)].get<double>()), "element");
+      element_squares +=
+          note(std::abs(double(values[at]) - wanted["elements"][static_cast<std::size_t>(k)].get<double>()), "element");
     }
     worst.root_mean_square = std::max(worst.root_mean_square, std::sqrt(element_squares / 16));
   }
@@ -92,10 +95,10 @@ TEST_P(GoldenGradients, OfAllParametersAgreeWithPyTorchInFp32) {
   EXPECT_LT(difference(wanted, got).furthest, 5e-5) << wanted["name"];
 }
 
-// bf16 keeps 8 bits: operands are off by up to 2^-9, root mean square 2^-9 / sqrt(3) = 1.1e-3. A gradient has passed some
-// 2 x 12 products and activations, each adding such an error in two operands and one result: sqrt(72) * 1.1e-3 = 1e-2, and
-// where terms cancel (a bias, a norm's weight) the sum is several times smaller than its terms. Single elements stand out
-// further, so the mean over sixteen is what is bounded.
+// bf16 keeps 8 bits: operands are off by up to 2^-9, root mean square 2^-9 / sqrt(3) = 1.1e-3. A gradient has passed
+// some 2 x 12 products and activations, each adding such an error in two operands and one result: sqrt(72) * 1.1e-3 =
+// 1e-2, and where terms cancel (a bias, a norm's weight) the sum is several times smaller than its terms. Single
+// elements stand out further, so the mean over sixteen is what is bounded.
 TEST_P(GoldenGradients, OfAllParametersAgreeWithPyTorchInBf16) {
   const Json wanted = golden();
   const Gradients got = gradients_of(wanted, Precision::kBf16, 1);
@@ -110,7 +113,8 @@ TEST_P(GoldenGradients, HaveTheSameBitsForAnyNumberOfThreads) {
 }
 
 INSTANTIATE_TEST_SUITE_P(PyTorch, GoldenGradients, testing::Range(0, 5), [](const auto& instance) {
-  return read_golden("gradients.json")["cases"][static_cast<std::size_t>(instance.param)]["name"].template get<std::string>();
+  return read_golden("gradients.json")["cases"][static_cast<std::size_t>(instance.param)]["name"]
+      .template get<std::string>();
 });
 
 }  // namespace

@@ -7,7 +7,8 @@
 
 namespace stoa::trainer {
 
-/// SwiGLU (arXiv 2002.05202): y_nf = silu(gate) * up, gate_up_n2f rows hold F gates then F ups; silu(g) = g / (1 + exp(-g)).
+/// SwiGLU (arXiv 2002.05202): y_nf = silu(gate) * up, gate_up_n2f rows hold F gates then F ups; silu(g) = g / (1 +
+/// exp(-g)).
 template <typename T>
 void swiglu_forward(cpu::Queue& queue, std::span<const T> gate_up_n2f, std::int64_t width, std::span<T> y_nf);
 /// dgate_up_n2f is written; it may be the same memory as gate_up_n2f.

@@ -24,7 +24,8 @@ struct AdamWStep {
 void adamw_update(cpu::Queue& queue, const AdamWStep& step, std::span<const float> gradient_p, std::span<float> w_p,
                   std::span<float> m_p, std::span<float> v_p, std::span<bf16> copy_p);
 
-/// Sums of squares of fixed chunks of kNormChunk elements, each in double: partial_c[c]. Independent of threads and ISA cut.
+/// Sums of squares of fixed chunks of kNormChunk elements, each in double: partial_c[c]. Independent of threads and ISA
+/// cut.
 inline constexpr std::int64_t kNormChunk = 16384;
 void sum_of_squares(cpu::Queue& queue, std::span<const float> x, std::span<double> partial_c);
 

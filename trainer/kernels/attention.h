@@ -1,10 +1,10 @@
 #pragma once
-/// Causal attention in tiles with the running softmax of FlashAttention (arXiv 2205.14135, 2307.08691): no T x T matrix in
-/// memory. Grouped queries (arXiv 2305.13245): query head h reads key-value head h / (H / K).
+/// Causal attention in tiles with the running softmax of FlashAttention (arXiv 2205.14135, 2307.08691): no T x T matrix
+/// in memory. Grouped queries (arXiv 2305.13245): query head h reads key-value head h / (H / K).
 ///
 /// B samples, T tokens, H query heads, K key-value heads, E head width, C = (H + 2K) * E columns of qkv (see heads.h).
-/// o_bthe has H * E columns. Scores are scaled by 1 / sqrt(E). Sums are fp32. Work is cut by (sample, head): the bits do not
-/// depend on the number of threads.
+/// o_bthe has H * E columns. Scores are scaled by 1 / sqrt(E). Sums are fp32. Work is cut by (sample, head): the bits
+/// do not depend on the number of threads.
 #include <cstdint>
 #include <span>
 
@@ -23,10 +23,11 @@ struct AttentionShape {
   std::int64_t columns() const { return (heads + 2 * key_value_heads) * head_width; }
 };
 
-/// Dropout of attention probabilities. The mask of (sample, head, query t, key s) is a function of the key, the step and the
-/// global sample number alone: with row = (sample * H + head) * T + t, sample counted from first_sample, it is number s % 4 of
-/// philox_block(key, row * ceil(T / 4) + s / 4, step); kept, and divided by 1 - rate, where uniform_float of it is at least
-/// rate. H is that of the call: ranks that cut the heads give each its own key. rate 0: none.
+/// Dropout of attention probabilities. The mask of (sample, head, query t, key s) is a function of the key, the step
+/// and the global sample number alone: with row = (sample * H + head) * T + t, sample counted from first_sample, it is
+/// number s % 4 of philox_block(key, row * ceil(T / 4) + s / 4, step); kept, and divided by 1 - rate, where
+/// uniform_float of it is at least rate. H is that of the call: ranks that cut the heads give each its own key. rate 0:
+/// none.
 struct AttentionDropout {
   float rate = 0;
   PhiloxKey key;
@@ -47,9 +48,9 @@ void attention_backward(cpu::Queue& queue, const AttentionShape& shape, std::spa
 
 std::size_t attention_workspace_floats(const AttentionShape& shape, int threads);
 
-/// Generation: `new_tokens` queries at positions first_position.. of one sample read the cached keys and values of positions
-/// 0 .. own position. Cache layout: [position, K, E]. qkv_tc has new_tokens rows; their keys and values are already in the
-/// cache. o_the: new_tokens rows of H * E.
+/// Generation: `new_tokens` queries at positions first_position.. of one sample read the cached keys and values of
+/// positions 0 .. own position. Cache layout: [position, K, E]. qkv_tc has new_tokens rows; their keys and values are
+/// already in the cache. o_the: new_tokens rows of H * E.
 template <typename T>
 void attention_cached(cpu::Queue& queue, const AttentionShape& shape, std::int64_t first_position,
                       std::span<const T> qkv_tc, std::span<const T> key_cache, std::span<const T> value_cache,

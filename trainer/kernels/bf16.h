@@ -22,8 +22,12 @@ inline bf16 to_bf16(float value) {
 template <typename T>
 T from_float(float value);
 template <>
-inline float from_float<float>(float value) { return value; }
+inline float from_float<float>(float value) {
+  return value;
+}
 template <>
-inline bf16 from_float<bf16>(float value) { return to_bf16(value); }
+inline bf16 from_float<bf16>(float value) {
+  return to_bf16(value);
+}
 
 }  // namespace stoa::trainer

@@ -1,6 +1,7 @@
 #pragma once
-/// Where CPU kernels run: one thread pool (OpenMP's, the same one oneDNN uses), the instruction set in use, the cache of
-/// matrix-product primitives and their workspace. One queue a rank; one caller thread at a time. Kernels are synchronous.
+/// Where CPU kernels run: one thread pool (OpenMP's, the same one oneDNN uses), the instruction set in use, the cache
+/// of matrix-product primitives and their workspace. One queue a rank; one caller thread at a time. Kernels are
+/// synchronous.
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -33,8 +34,8 @@ class Queue {
   Isa isa() const { return isa_; }
   MatmulCache& matmul_cache() { return *matmul_cache_; }
 
-  /// body(begin, end) over a static cut of 0..count into at most threads() runs of whole grains. The cut never changes a
-  /// result: a kernel that sums over items cuts them into fixed chunks first.
+  /// body(begin, end) over a static cut of 0..count into at most threads() runs of whole grains. The cut never changes
+  /// a result: a kernel that sums over items cuts them into fixed chunks first.
   template <typename Body>
   void parallel_for(std::int64_t count, std::int64_t grain, const Body& body);
 

@@ -23,11 +23,11 @@ void column_sum(cpu::Queue& queue, std::span<const T> dy_nc, std::int64_t column
                 std::span<float> workspace);
 std::size_t column_sum_workspace_floats(std::size_t rows, std::size_t columns);
 
-/// Dropout in place: element i of the local rows has global index first_element + i; it is kept, divided by 1 - rate, where
-/// its Philox number is at least rate. The same call on the gradient is the backward pass.
+/// Dropout in place: element i of the local rows has global index first_element + i; it is kept, divided by 1 - rate,
+/// where its Philox number is at least rate. The same call on the gradient is the backward pass.
 struct DropoutSite {
   float rate = 0;
-  PhiloxKey key;              ///< of the purpose and the layer
+  PhiloxKey key;  ///< of the purpose and the layer
   std::uint64_t step = 0;
   std::uint64_t first_element = 0;
 };

@@ -6,11 +6,11 @@
 namespace stoa::trainer {
 
 struct HeadColumns {
-  std::int64_t rows = 0;          ///< N tokens
-  std::int64_t row_stride = 0;    ///< C
+  std::int64_t rows = 0;        ///< N tokens
+  std::int64_t row_stride = 0;  ///< C
   std::int64_t first_column = 0;
   std::int64_t heads = 0;
-  std::int64_t head_width = 0;    ///< E
+  std::int64_t head_width = 0;  ///< E
 };
 
 }  // namespace stoa::trainer

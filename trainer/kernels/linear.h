@@ -1,8 +1,8 @@
 #pragma once
 /// The three matrix products of a linear layer y = x w^T + b. N rows, D inputs, F outputs; all row-major and dense.
-/// TX is the type of activations and weights (float or bf16), TY of the result. Sums are fp32 everywhere. Where the processor
-/// has no bf16 product, bf16 operands are converted and the product is fp32's.
-/// Bits do not depend on the number of threads. Primitives are built at the first call of a shape and cached in the queue.
+/// TX is the type of activations and weights (float or bf16), TY of the result. Sums are fp32 everywhere. Where the
+/// processor has no bf16 product, bf16 operands are converted and the product is fp32's. Bits do not depend on the
+/// number of threads. Primitives are built at the first call of a shape and cached in the queue.
 #include <cstdint>
 #include <span>
 

@@ -1,7 +1,7 @@
 #pragma once
-/// Philox4x32-10, the counter-based generator of Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC 2011):
-/// any number of the stream by its counter, no state. Keys are (seed, purpose); counters are global indices, so a value does
-/// not depend on which rank or thread asks.
+/// Philox4x32-10, the counter-based generator of Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC
+/// 2011): any number of the stream by its counter, no state. Keys are (seed, purpose); counters are global indices, so
+/// a value does not depend on which rank or thread asks.
 #include <array>
 #include <cmath>
 #include <cstdint>
@@ -32,7 +32,8 @@ constexpr PhiloxBlock philox4x32(PhiloxKey key, PhiloxBlock counter) {
     const std::uint64_t product0 = std::uint64_t{0xD2511F53U} * counter[0];
     const std::uint64_t product1 = std::uint64_t{0xCD9E8D57U} * counter[2];
     counter = {static_cast<std::uint32_t>(product1 >> 32) ^ counter[1] ^ key.low, static_cast<std::uint32_t>(product1),
-               static_cast<std::uint32_t>(product0 >> 32) ^ counter[3] ^ key.high, static_cast<std::uint32_t>(product0)};
+               static_cast<std::uint32_t>(product0 >> 32) ^ counter[3] ^ key.high,
+               static_cast<std::uint32_t>(product0)};
     key.low += 0x9E3779B9U;
     key.high += 0xBB67AE85U;
   }

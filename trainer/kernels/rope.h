@@ -15,8 +15,8 @@ void rope_table(double theta, std::int64_t positions, std::int64_t head_width, s
 
 enum class RopeDirection { kForward, kBackward };
 
-/// Turns the columns in place. Row n has position first_position + n % positions_per_sequence. kBackward turns the other way,
-/// which is the gradient.
+/// Turns the columns in place. Row n has position first_position + n % positions_per_sequence. kBackward turns the
+/// other way, which is the gradient.
 template <typename T>
 void rope(cpu::Queue& queue, std::span<T> x_nc, const HeadColumns& columns, std::span<const float> table_te,
           std::int64_t positions_per_sequence, std::int64_t first_position, RopeDirection direction);

@@ -1,6 +1,6 @@
 #pragma once
-/// What a run says about itself while it runs: one JSON line per event, to a file and to a stream (rank 0's standard output,
-/// which `stoa run` reads). Only rank 0 has one that writes.
+/// What a run says about itself while it runs: one JSON line per event, to a file and to a stream (rank 0's standard
+/// output, which `stoa run` reads). Only rank 0 has one that writes.
 #include <cstdio>
 #include <filesystem>
 #include <optional>

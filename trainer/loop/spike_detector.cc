@@ -9,10 +9,14 @@ namespace stoa::trainer {
 
 const char* verdict_name(StepVerdict verdict) {
   switch (verdict) {
-    case StepVerdict::kApply: return "";
-    case StepVerdict::kNotFinite: return "nan";
-    case StepVerdict::kLossSpike: return "loss spike";
-    case StepVerdict::kNormSpike: return "norm spike";
+    case StepVerdict::kApply:
+      return "";
+    case StepVerdict::kNotFinite:
+      return "nan";
+    case StepVerdict::kLossSpike:
+      return "loss spike";
+    case StepVerdict::kNormSpike:
+      return "norm spike";
   }
   return "";
 }
@@ -29,9 +33,12 @@ bool SpikeDetector::is_spike(const std::deque<double>& window, double value, dou
 
 StepVerdict SpikeDetector::judge(std::int64_t step, double loss, double gradient_norm) {
   StepVerdict verdict = StepVerdict::kApply;
-  if (!std::isfinite(loss) || !std::isfinite(gradient_norm)) verdict = StepVerdict::kNotFinite;
-  else if (is_spike(losses_, loss, settings_.loss_deviations)) verdict = StepVerdict::kLossSpike;
-  else if (is_spike(norms_, gradient_norm, settings_.norm_deviations)) verdict = StepVerdict::kNormSpike;
+  if (!std::isfinite(loss) || !std::isfinite(gradient_norm))
+    verdict = StepVerdict::kNotFinite;
+  else if (is_spike(losses_, loss, settings_.loss_deviations))
+    verdict = StepVerdict::kLossSpike;
+  else if (is_spike(norms_, gradient_norm, settings_.norm_deviations))
+    verdict = StepVerdict::kNormSpike;
   if (verdict == StepVerdict::kApply) {
     skipped_in_a_row_ = 0;
     losses_.push_back(loss);
@@ -40,7 +47,8 @@ StepVerdict SpikeDetector::judge(std::int64_t step, double loss, double gradient
     if (std::ssize(norms_) > settings_.window) norms_.pop_front();
   } else if (++skipped_in_a_row_ > settings_.most_skips) {
     throw NumericError(
-        "step {}: {} (loss {}, gradient norm {}); {} steps in a row were not applied and training.spike.most_skips is {}. "
+        "step {}: {} (loss {}, gradient norm {}); {} steps in a row were not applied and training.spike.most_skips is "
+        "{}. "
         "Lower optimizer.learning_rate, lengthen warmup_steps or look at the data of these steps",
         step, verdict_name(verdict), loss, gradient_norm, skipped_in_a_row_, settings_.most_skips);
   }

@@ -1,7 +1,7 @@
 #pragma once
-/// Decides whether a step's update is to be applied: NaN and infinity never, a loss or gradient norm far above the recent
-/// ones not where the policy says so. A pure function of the steps so far, so that all ranks decide alike; the window is
-/// saved in checkpoints, so that a resumed run decides as the uninterrupted one.
+/// Decides whether a step's update is to be applied: NaN and infinity never, a loss or gradient norm far above the
+/// recent ones not where the policy says so. A pure function of the steps so far, so that all ranks decide alike; the
+/// window is saved in checkpoints, so that a resumed run decides as the uninterrupted one.
 #include <cstdint>
 #include <deque>
 
@@ -19,7 +19,8 @@ class SpikeDetector {
  public:
   explicit SpikeDetector(const SpikeSettings& settings) : settings_(settings) {}
 
-  /// Judges a step and remembers it where it is to be applied. NumericError where more than most_skips in a row were not.
+  /// Judges a step and remembers it where it is to be applied. NumericError where more than most_skips in a row were
+  /// not.
   StepVerdict judge(std::int64_t step, double loss, double gradient_norm);
 
   Json state() const;

@@ -13,7 +13,9 @@
 namespace stoa::trainer {
 namespace {
 
-SumOrder sum_order(const TrainingSettings& training) { return training.deterministic ? SumOrder::kTree : SumOrder::kFast; }
+SumOrder sum_order(const TrainingSettings& training) {
+  return training.deterministic ? SumOrder::kTree : SumOrder::kFast;
+}
 
 /// What must be the same for the losses to go on as if nothing had happened.
 Json identity(const LoopSettings& settings, const Json& data) {
@@ -26,10 +28,12 @@ Json identity(const LoopSettings& settings, const Json& data) {
 void require_identity(const Json& saved, const Json& now, const std::string& place) {
   for (const auto& [key, value] : now.items()) {
     const Json before = saved.is_object() && saved.contains(key) ? saved.at(key) : Json();
-    if (value.is_object()) require_identity(before, value, place + "." + key);
+    if (value.is_object())
+      require_identity(before, value, place + "." + key);
     else if (before != value)
-      throw CheckpointError("the checkpoint was made with {}.{} = {}, and it is {} now: a resumed run would not be the same run",
-                            place, key, before.dump(), value.dump());
+      throw CheckpointError(
+          "the checkpoint was made with {}.{} = {}, and it is {} now: a resumed run would not be the same run", place,
+          key, before.dump(), value.dump());
   }
 }
 
@@ -45,8 +49,9 @@ TrainingLoop::TrainingLoop(const LoopSettings& settings, LoopParts parts)
       micro_batches_(micro_batches_per_rank(settings.training, parts_.ranks.size())),
       table_(make_parameter_table(settings.model)),
       parameters_(table_, settings.training.precision),
-      model_(make_model(parts_.queue, table_, parameters_, settings.training.precision,
-                        {.samples = settings.training.micro_batch, .use = ModelUse::kTraining, .seed = settings.training.seed})),
+      model_(make_model(
+          parts_.queue, table_, parameters_, settings.training.precision,
+          {.samples = settings.training.micro_batch, .use = ModelUse::kTraining, .seed = settings.training.seed})),
       optimizer_(parts_.queue, table_, settings.optimizer),
       gradients_(parts_.queue, table_, parts_.ranks, sum_order(settings.training), micro_batches_),
       spikes_(settings.training.spike),
@@ -64,7 +69,8 @@ void TrainingLoop::start() {
   for (auto& piece : pieces_to_load(table_, "adam_v", optimizer_.second_moments())) pieces.push_back(std::move(piece));
   if (const auto saved = parts_.store.load_newest(pieces, parts_.ranks)) {
     const std::string place = "checkpoint of step " + std::to_string(saved->step);
-    require_identity(json_field<Json>(saved->state, "identity", place), identity(settings_, parts_.data_identity), "run");
+    require_identity(json_field<Json>(saved->state, "identity", place), identity(settings_, parts_.data_identity),
+                     "run");
     step_ = saved_step_ = saved->step;
     updates_ = json_field<std::int64_t>(saved->state, "updates", place);
     spikes_.restore(json_field<Json>(saved->state, "spikes", place), place);
@@ -138,8 +144,8 @@ void TrainingLoop::report(const StepResult& result, double step_s) {
 
 void TrainingLoop::evaluate_held_out() {
   if (parts_.held_out == nullptr || settings_.evaluation.batches == 0) return;
-  const EvaluationPlan plan{settings_.evaluation.batches * settings_.training.global_batch, settings_.training.micro_batch,
-                            settings_.model.context_length};
+  const EvaluationPlan plan{settings_.evaluation.batches * settings_.training.global_batch,
+                            settings_.training.micro_batch, settings_.model.context_length};
   const EvaluationResult result = evaluate(*model_, *parts_.held_out, plan, parts_.token_bytes, parts_.ranks);
   parts_.metrics.write({{"kind", "evaluation"},
                         {"step", step_},
@@ -156,7 +162,8 @@ void TrainingLoop::save() {
   const int ranks = parts_.ranks.size(), rank = parts_.ranks.rank();
   auto pieces = pieces_to_save(table_, "parameters", parameters_.masters(), ranks, rank);
   for (auto& piece : pieces_to_save(table_, "adam_m", optimizer_.first_moments(), ranks, rank)) pieces.push_back(piece);
-  for (auto& piece : pieces_to_save(table_, "adam_v", optimizer_.second_moments(), ranks, rank)) pieces.push_back(piece);
+  for (auto& piece : pieces_to_save(table_, "adam_v", optimizer_.second_moments(), ranks, rank))
+    pieces.push_back(piece);
   const Json state = {{"identity", identity(settings_, parts_.data_identity)},
                       {"consumed_samples", step_ * settings_.training.global_batch},
                       {"updates", updates_},

@@ -33,23 +33,23 @@ struct LoopSettings {
 /// What the composition root lends.
 struct LoopParts {
   cpu::Queue& queue;
-  parallel::Communicator& ranks;               ///< the data axis
+  parallel::Communicator& ranks;  ///< the data axis
   checkpoint::CheckpointStore& store;
   const TokenSamples& train;
-  const TokenSamples* held_out = nullptr;      ///< null: no evaluation
-  std::span<const std::int32_t> token_bytes;   ///< per id; for bits per byte
-  Json data_identity;                          ///< what a resumed run must find unchanged
+  const TokenSamples* held_out = nullptr;     ///< null: no evaluation
+  std::span<const std::int32_t> token_bytes;  ///< per id; for bits per byte
+  Json data_identity;                         ///< what a resumed run must find unchanged
   PowerMeter& power;
   Metrics& metrics;
   const Clock& clock;
   Log& log;
-  std::function<bool()> stop_requested;        ///< asked once a step, on every rank
+  std::function<bool()> stop_requested;  ///< asked once a step, on every rank
 };
 
 struct LoopOutcome {
-  bool finished = false;   ///< false: saved and stopped early
+  bool finished = false;  ///< false: saved and stopped early
   std::int64_t step = 0;
-  double energy_j = 0;     ///< of all ranks in this attempt
+  double energy_j = 0;  ///< of all ranks in this attempt
 };
 
 class TrainingLoop {
@@ -57,7 +57,8 @@ class TrainingLoop {
   /// Collective. Allocates everything; nothing of size is allocated in a step after the first.
   TrainingLoop(const LoopSettings& settings, LoopParts parts);
 
-  /// Collective: resumes from the newest whole checkpoint, or initialises, and trains to the last step or to a request to stop.
+  /// Collective: resumes from the newest whole checkpoint, or initialises, and trains to the last step or to a request
+  /// to stop.
   LoopOutcome run();
 
  private:
@@ -85,7 +86,7 @@ class TrainingLoop {
   GradientAccumulation gradients_;
   SpikeDetector spikes_;
   Batch batch_;
-  double peak_gflops_ = 0;      ///< of all ranks together, measured
+  double peak_gflops_ = 0;  ///< of all ranks together, measured
   double energy_j_ = 0;
   std::int64_t step_ = 0;
   std::int64_t updates_ = 0;

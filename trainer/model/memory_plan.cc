@@ -22,11 +22,16 @@ std::size_t round_up(std::size_t value, std::size_t multiple) { return (value + 
 
 const char* memory_kind_name(MemoryKind kind) {
   switch (kind) {
-    case MemoryKind::kParameters: return "parameters";
-    case MemoryKind::kGradients: return "gradients";
-    case MemoryKind::kOptimizer: return "optimizer";
-    case MemoryKind::kActivations: return "activations";
-    case MemoryKind::kWorkspace: return "workspace";
+    case MemoryKind::kParameters:
+      return "parameters";
+    case MemoryKind::kGradients:
+      return "gradients";
+    case MemoryKind::kOptimizer:
+      return "optimizer";
+    case MemoryKind::kActivations:
+      return "activations";
+    case MemoryKind::kWorkspace:
+      return "workspace";
   }
   return "";
 }
@@ -49,7 +54,8 @@ std::string MemoryTable::describe() const {
   for (int kind = 0; kind < kMemoryKinds; ++kind) {
     const auto asked = static_cast<MemoryKind>(kind);
     for (const MemoryPart& part : parts)
-      if (part.kind == asked) text += fmt::format("  {:<44} {:>12}\n", part.name, format_bytes(double(part.size_bytes)));
+      if (part.kind == asked)
+        text += fmt::format("  {:<44} {:>12}\n", part.name, format_bytes(double(part.size_bytes)));
     text += fmt::format("{:<46} {:>12}\n", memory_kind_name(asked), format_bytes(double(total(asked))));
   }
   text += fmt::format("{:<46} {:>12}\n", "total per rank", format_bytes(double(total())));

@@ -15,7 +15,7 @@ const char* memory_kind_name(MemoryKind kind);
 
 struct MemoryPart {
   MemoryKind kind;
-  std::string name;        ///< "x_nd (attention input), 12 layers"
+  std::string name;  ///< "x_nd (attention input), 12 layers"
   std::size_t size_bytes;
 };
 
@@ -53,8 +53,8 @@ class PageBuffer {
   std::size_t size_ = 0;
 };
 
-/// Carves one buffer into aligned parts and writes each into the table. First pass without memory (sizes only), second pass
-/// with a buffer of size_bytes(): the same calls in the same order.
+/// Carves one buffer into aligned parts and writes each into the table. First pass without memory (sizes only), second
+/// pass with a buffer of size_bytes(): the same calls in the same order.
 class Carver {
  public:
   Carver(MemoryKind kind, MemoryTable* table) : kind_(kind), table_(table) {}

@@ -76,12 +76,15 @@ MemoryTable plan_memory(const ParameterTable& table, Precision precision, const 
                             std::size_t(table.gradient_elements * gradient_buffers) * sizeof(float)});
     memory.parts.push_back({MemoryKind::kOptimizer, "AdamW moments m and v", 2 * elements * sizeof(float)});
   }
-  if (precision == Precision::kBf16) plan_transformer<bf16>(table, shape, threads, memory);
-  else plan_transformer<float>(table, shape, threads, memory);
+  if (precision == Precision::kBf16)
+    plan_transformer<bf16>(table, shape, threads, memory);
+  else
+    plan_transformer<float>(table, shape, threads, memory);
   return merged(memory);
 }
 
-void initialize_parameters(cpu::Queue& queue, const ParameterTable& table, std::uint64_t seed, std::span<float> masters) {
+void initialize_parameters(cpu::Queue& queue, const ParameterTable& table, std::uint64_t seed,
+                           std::span<float> masters) {
   fill(queue, 0, masters);
   const ModelSettings& model = table.model;
   const double residual_std = model.initial_std / std::sqrt(2.0 * double(model.layers));
@@ -94,7 +97,8 @@ void initialize_parameters(cpu::Queue& queue, const ParameterTable& table, std::
     }
     const auto std_deviation =
         static_cast<float>(parameter.initializer == Initializer::kNormal ? model.initial_std : residual_std);
-    const PhiloxKey key = philox_key(seed, RandomPurpose::kInitialWeights, xxh3_64(std::as_bytes(std::span(parameter.name))));
+    const PhiloxKey key =
+        philox_key(seed, RandomPurpose::kInitialWeights, xxh3_64(std::as_bytes(std::span(parameter.name))));
     queue.parallel_for(parameter.elements, 4096, [&](std::int64_t begin, std::int64_t end) {
       fill_normal(key, std_deviation, begin, end, values);
     });

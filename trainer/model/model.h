@@ -1,6 +1,6 @@
 #pragma once
-/// A decoder-only transformer of either family, forward and backward by hand. The implementation is a template over the queue
-/// and the type of activations (transformer.h); this is what the loop, evaluation and the programs see.
+/// A decoder-only transformer of either family, forward and backward by hand. The implementation is a template over the
+/// queue and the type of activations (transformer.h); this is what the loop, evaluation and the programs see.
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -27,8 +27,10 @@ class ModelParameters {
   /// Weights for products in type T.
   template <typename T>
   std::span<const T> products() const {
-    if constexpr (std::is_same_v<T, float>) return masters();
-    else return copies();
+    if constexpr (std::is_same_v<T, float>)
+      return masters();
+    else
+      return copies();
   }
 
   /// After the masters were written by other means than the optimizer.
@@ -70,13 +72,14 @@ enum class ModelUse {
 struct ModelShape {
   std::int64_t samples = 1;  ///< largest micro-batch
   ModelUse use = ModelUse::kTraining;
-  std::uint64_t seed = 0;    ///< of dropout
+  std::uint64_t seed = 0;  ///< of dropout
 };
 
 class Model {
  public:
   virtual ~Model() = default;
-  /// Adds the gradients of the micro-batch to gradients (table.gradient_elements; tied parts apart, see ParameterTable).
+  /// Adds the gradients of the micro-batch to gradients (table.gradient_elements; tied parts apart, see
+  /// ParameterTable).
   virtual LossSums train(const MicroBatch& batch, const LossScale& scale, std::span<float> gradients) = 0;
   /// Forward alone, without dropout.
   virtual LossSums evaluate(const MicroBatch& batch) = 0;
@@ -86,12 +89,13 @@ class Model {
 std::unique_ptr<Model> make_model(cpu::Queue& queue, const ParameterTable& table, const ModelParameters& parameters,
                                   Precision precision, const ModelShape& shape);
 
-/// The parts of one rank's memory, without allocating any: parameters, gradients (buffers of the deterministic mode's tree
-/// included), optimizer, activations, workspace.
+/// The parts of one rank's memory, without allocating any: parameters, gradients (buffers of the deterministic mode's
+/// tree included), optimizer, activations, workspace.
 MemoryTable plan_memory(const ParameterTable& table, Precision precision, const ModelShape& shape, int threads,
                         std::int64_t gradient_buffers);
 
 /// Initial weights, a function of (seed, name, global element index) alone: the same on any layout.
-void initialize_parameters(cpu::Queue& queue, const ParameterTable& table, std::uint64_t seed, std::span<float> masters);
+void initialize_parameters(cpu::Queue& queue, const ParameterTable& table, std::uint64_t seed,
+                           std::span<float> masters);
 
 }  // namespace stoa::trainer

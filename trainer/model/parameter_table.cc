@@ -12,7 +12,9 @@ constexpr std::int64_t kAlignment = 64;  // elements: a cache line of the bf16 c
 
 using Shape = std::vector<std::int64_t>;
 
-std::int64_t round_up(std::int64_t value, std::int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
+std::int64_t round_up(std::int64_t value, std::int64_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
 
 parallel::Placement sharded(int dim) { return {parallel::PlacementKind::kSharded, dim}; }
 parallel::Placement replicated() { return {}; }
@@ -70,8 +72,8 @@ void add_group(TableBuilder& builder, const std::string& prefix, std::span<const
 }
 
 /// A projection back into the residual stream.
-void add_residual(TableBuilder& builder, const std::string& name, std::int64_t outputs, std::int64_t inputs, bool biased,
-                  std::int64_t& weight, std::int64_t& bias) {
+void add_residual(TableBuilder& builder, const std::string& name, std::int64_t outputs, std::int64_t inputs,
+                  bool biased, std::int64_t& weight, std::int64_t& bias) {
   weight = builder.align();
   builder.add(name + ".weight", {outputs, inputs}, Initializer::kResidualNormal, sharded(1));
   if (!biased) return;
@@ -90,7 +92,8 @@ LayerOffsets add_layer(TableBuilder& builder, const ModelSettings& model, std::i
   add_group(builder, layer + "attention.", qkv, model.width, gpt2, at.query_key_value, at.query_key_value_bias);
   if (model.query_key_norm) {
     builder.align();
-    at.query_norm = builder.add(layer + "attention.query_norm.weight", {model.head_width}, Initializer::kOne, replicated());
+    at.query_norm =
+        builder.add(layer + "attention.query_norm.weight", {model.head_width}, Initializer::kOne, replicated());
     builder.align();
     at.key_norm = builder.add(layer + "attention.key_norm.weight", {model.head_width}, Initializer::kOne, replicated());
   }
@@ -113,8 +116,8 @@ ParameterTable make_parameter_table(const ModelSettings& resolved_model) {
   table.model = model;
   table.padded_vocabulary = round_up(model.vocabulary_size, kVocabularyMultiple);
   TableBuilder builder(table);
-  table.embedding = builder.add("embedding.weight", {model.vocabulary_size, model.width}, Initializer::kNormal, sharded(0),
-                                table.padded_vocabulary);
+  table.embedding = builder.add("embedding.weight", {model.vocabulary_size, model.width}, Initializer::kNormal,
+                                sharded(0), table.padded_vocabulary);
   if (model.family == ModelFamily::kGpt2) {
     builder.align();
     table.positions =

@@ -1,9 +1,9 @@
 #pragma once
-/// Every parameter of a model: its global name and true shape, how it starts, and where it stands in the flat buffers of
-/// masters, gradients and moments. Pure: the same settings give the same table on every rank.
+/// Every parameter of a model: its global name and true shape, how it starts, and where it stands in the flat buffers
+/// of masters, gradients and moments. Pure: the same settings give the same table on every rank.
 ///
-/// Query, key and value (and gate and up) stand back to back, so that one product computes them all. Embedding and head have
-/// padded_vocabulary rows in memory; the rows beyond the true vocabulary stay zero and reach no file.
+/// Query, key and value (and gate and up) stand back to back, so that one product computes them all. Embedding and head
+/// have padded_vocabulary rows in memory; the rows beyond the true vocabulary stay zero and reach no file.
 #include <cstdint>
 #include <span>
 #include <string>
@@ -27,7 +27,7 @@ struct Parameter {
   std::int64_t offset = 0;          ///< first element in the flat buffers
   std::int64_t elements = 0;        ///< of the true shape
   Initializer initializer = Initializer::kNormal;
-  parallel::Placement placement;    ///< on the tensor axis
+  parallel::Placement placement;  ///< on the tensor axis
   bool decayed() const { return shape.size() >= 2; }
 };
 
@@ -48,11 +48,11 @@ struct ParameterTable {
   std::vector<LayerOffsets> layers;
   std::int64_t embedding = -1, positions = -1;
   std::int64_t final_norm = -1, final_norm_bias = -1;
-  std::int64_t head = -1;                 ///< = embedding where tied
+  std::int64_t head = -1;  ///< = embedding where tied
   std::int64_t padded_vocabulary = 0;
-  std::int64_t elements = 0;              ///< of the flat buffers of masters and moments
-  /// Where the head's part of a tied gradient is gathered, behind the others: both parts are summed over micro-batches and
-  /// ranks apart and added last, so that the sum does not depend on which rank holds which. = head where untied.
+  std::int64_t elements = 0;  ///< of the flat buffers of masters and moments
+  /// Where the head's part of a tied gradient is gathered, behind the others: both parts are summed over micro-batches
+  /// and ranks apart and added last, so that the sum does not depend on which rank holds which. = head where untied.
   std::int64_t head_gradient = -1;
   std::int64_t gradient_elements = 0;
 

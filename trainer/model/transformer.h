@@ -1,6 +1,6 @@
 #pragma once
-/// The transformer as a template over the queue and the type of activations: kernels are found by overload, so a backend that
-/// lacks one does not compile. Included by one file per backend (transformer_cpu.cc).
+/// The transformer as a template over the queue and the type of activations: kernels are found by overload, so a
+/// backend that lacks one does not compile. Included by one file per backend (transformer_cpu.cc).
 #include "stoa/base/error.h"
 #include "stoa/trainer/kernels/activation.h"
 #include "stoa/trainer/kernels/cross_entropy.h"
@@ -38,7 +38,8 @@ class Transformer final : public Model {
   void attention_backward_branch(std::int64_t layer, const MicroBatch& batch, std::span<float> gradients);
   void feed_forward_backward_branch(std::int64_t layer, const MicroBatch& batch, std::span<float> gradients);
   void norm_backward(std::span<const T> dy_nd, std::span<const float> x_nd, std::span<const float> mean_n,
-                     std::span<const float> scale_n, std::int64_t weight, std::int64_t bias, std::span<float> gradients);
+                     std::span<const float> scale_n, std::int64_t weight, std::int64_t bias,
+                     std::span<float> gradients);
   void norm_recompute(std::span<const float> x_nd, std::span<const float> mean_n, std::span<const float> scale_n,
                       std::int64_t weight, std::int64_t bias, std::span<T> y_nd);
   std::span<const T> branch_gradient(std::int64_t layer, Branch branch, const MicroBatch& batch);

@@ -1,5 +1,6 @@
 #pragma once
-/// Backward pass of Transformer; see transformer.h. dx_nd is the gradient of the residual stream: every norm adds its part.
+/// Backward pass of Transformer; see transformer.h. dx_nd is the gradient of the residual stream: every norm adds its
+/// part.
 #include "stoa/trainer/model/transformer.h"
 
 namespace stoa::trainer {
@@ -67,16 +68,23 @@ void Transformer<Queue, T>::feed_forward_backward_branch(std::int64_t layer, con
   const auto dh_nd = rows(work_.dh_nd, width);
 
   const auto dy_nd = branch_gradient(layer, Branch::kFeedForward, batch);
-  if (gpt2()) gelu_forward<T>(queue_, in_ng, act_nf);
-  else swiglu_forward<T>(queue_, in_ng, inner, act_nf);
-  linear_backward_weight<T>(queue_, dy_nd, act_nf, tokens_, inner, width, part(gradients, at.feed_forward_out, width * inner));
+  if (gpt2())
+    gelu_forward<T>(queue_, in_ng, act_nf);
+  else
+    swiglu_forward<T>(queue_, in_ng, inner, act_nf);
+  linear_backward_weight<T>(queue_, dy_nd, act_nf, tokens_, inner, width,
+                            part(gradients, at.feed_forward_out, width * inner));
   bias_backward(dy_nd, at.feed_forward_out_bias, width, gradients);
-  linear_backward_input<T, T>(queue_, dy_nd, product(at.feed_forward_out, width * inner), tokens_, inner, width, dact_nf);
-  if (gpt2()) gelu_backward<T>(queue_, dact_nf, in_ng, in_ng);
-  else swiglu_backward<T>(queue_, dact_nf, in_ng, inner, in_ng);
-  norm_recompute(x_nd, kept.feed_forward_mean_n, kept.feed_forward_scale_n, at.feed_forward_norm, at.feed_forward_norm_bias,
-                 h_nd);
-  linear_backward_weight<T>(queue_, in_ng, h_nd, tokens_, width, outer, part(gradients, at.feed_forward_in, outer * width));
+  linear_backward_input<T, T>(queue_, dy_nd, product(at.feed_forward_out, width * inner), tokens_, inner, width,
+                              dact_nf);
+  if (gpt2())
+    gelu_backward<T>(queue_, dact_nf, in_ng, in_ng);
+  else
+    swiglu_backward<T>(queue_, dact_nf, in_ng, inner, in_ng);
+  norm_recompute(x_nd, kept.feed_forward_mean_n, kept.feed_forward_scale_n, at.feed_forward_norm,
+                 at.feed_forward_norm_bias, h_nd);
+  linear_backward_weight<T>(queue_, in_ng, h_nd, tokens_, width, outer,
+                            part(gradients, at.feed_forward_in, outer * width));
   bias_backward(in_ng, at.feed_forward_in_bias, outer, gradients);
   linear_backward_input<T, T>(queue_, in_ng, product(at.feed_forward_in, outer * width), tokens_, width, outer, dh_nd);
   norm_backward(dh_nd, x_nd, kept.feed_forward_mean_n, kept.feed_forward_scale_n, at.feed_forward_norm,
@@ -97,9 +105,11 @@ void Transformer<Queue, T>::attention_backward_branch(std::int64_t layer, const 
   const auto dh_nd = rows(work_.dh_nd, width);
 
   const auto dy_nd = branch_gradient(layer, Branch::kAttention, batch);
-  linear_backward_weight<T>(queue_, dy_nd, heads_nhe, tokens_, query, width, part(gradients, at.attention_output, width * query));
+  linear_backward_weight<T>(queue_, dy_nd, heads_nhe, tokens_, query, width,
+                            part(gradients, at.attention_output, width * query));
   bias_backward(dy_nd, at.attention_output_bias, width, gradients);
-  linear_backward_input<T, T>(queue_, dy_nd, product(at.attention_output, width * query), tokens_, query, width, dheads_nhe);
+  linear_backward_input<T, T>(queue_, dy_nd, product(at.attention_output, width * query), tokens_, query, width,
+                              dheads_nhe);
   attention_backward<T>(queue_, attention_shape(batch), rows(kept.qkv_nc, columns), heads_nhe, dheads_nhe,
                         rows(kept.lse_bht, model_.heads), attention_dropout(layer, batch, Pass::kTrain), dqkv_nc,
                         work_.attention);
@@ -117,9 +127,11 @@ void Transformer<Queue, T>::attention_backward_branch(std::int64_t layer, const 
                           part(gradients, at.key_norm, model_.head_width), work_.reduction);
   }
   norm_recompute(x_nd, kept.attention_mean_n, kept.attention_scale_n, at.attention_norm, at.attention_norm_bias, h_nd);
-  linear_backward_weight<T>(queue_, dqkv_nc, h_nd, tokens_, width, columns, part(gradients, at.query_key_value, columns * width));
+  linear_backward_weight<T>(queue_, dqkv_nc, h_nd, tokens_, width, columns,
+                            part(gradients, at.query_key_value, columns * width));
   bias_backward(dqkv_nc, at.query_key_value_bias, columns, gradients);
-  linear_backward_input<T, T>(queue_, dqkv_nc, product(at.query_key_value, columns * width), tokens_, width, columns, dh_nd);
+  linear_backward_input<T, T>(queue_, dqkv_nc, product(at.query_key_value, columns * width), tokens_, width, columns,
+                              dh_nd);
   norm_backward(dh_nd, x_nd, kept.attention_mean_n, kept.attention_scale_n, at.attention_norm, at.attention_norm_bias,
                 gradients);
 }
@@ -135,8 +147,8 @@ void Transformer<Queue, T>::backward(const MicroBatch& batch, std::span<float> g
     attention_backward_branch(layer, batch, gradients);
   }
   drop_embedding(dx_nd, batch);
-  const auto dpositions = table_.positions < 0 ? std::span<float>()
-                                               : part(gradients, table_.positions, sizes_.context * sizes_.width);
+  const auto dpositions =
+      table_.positions < 0 ? std::span<float>() : part(gradients, table_.positions, sizes_.context * sizes_.width);
   embedding_backward(queue_, batch.tokens_bt, dx_nd, sizes_.width, sizes_.context,
                      part(gradients, table_.embedding, sizes_.vocabulary * sizes_.width), dpositions);
 }

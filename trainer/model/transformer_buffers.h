@@ -26,18 +26,18 @@ struct TransformerSizes {
 
 template <typename T>
 struct LayerActivations {
-  std::span<float> attention_x_nd;      ///< residual stream that enters the attention norm
-  std::span<float> attention_mean_n;    ///< gpt2
-  std::span<float> attention_scale_n;   ///< 1 / rms or 1 / std
-  std::span<T> raw_qkv_nc;              ///< before query-key norm; only where there is one
+  std::span<float> attention_x_nd;     ///< residual stream that enters the attention norm
+  std::span<float> attention_mean_n;   ///< gpt2
+  std::span<float> attention_scale_n;  ///< 1 / rms or 1 / std
+  std::span<T> raw_qkv_nc;             ///< before query-key norm; only where there is one
   std::span<float> query_scale_nh, key_scale_nk;
-  std::span<T> qkv_nc;                  ///< after norm and rotation
-  std::span<T> heads_nhe;               ///< attention output before its projection
+  std::span<T> qkv_nc;     ///< after norm and rotation
+  std::span<T> heads_nhe;  ///< attention output before its projection
   std::span<float> lse_bht;
   std::span<float> feed_forward_x_nd;
   std::span<float> feed_forward_mean_n;
   std::span<float> feed_forward_scale_n;
-  std::span<T> feed_forward_in_ng;      ///< gate and up, or up, before the non-linearity
+  std::span<T> feed_forward_in_ng;  ///< gate and up, or up, before the non-linearity
 };
 
 template <typename T>
@@ -128,8 +128,10 @@ TransformerWorkspace<T> carve_workspace(Carver& carver, const ParameterTable& ta
   work.act_nf = carver.take<T>("feed-forward activation", n * std::size_t(sizes.feed_forward));
   work.logits_rv = carver.take<float>("logits of one chunk", rv);
   if (use == ModelUse::kEvaluation) return work;
-  if constexpr (std::is_same_v<T, float>) work.dlogits_rv = work.logits_rv;
-  else work.dlogits_rv = carver.take<T>("logit gradients of one chunk", rv);
+  if constexpr (std::is_same_v<T, float>)
+    work.dlogits_rv = work.logits_rv;
+  else
+    work.dlogits_rv = carver.take<T>("logit gradients of one chunk", rv);
   work.dx_nd = carver.take<float>("residual stream gradient", nd);
   work.dh_nd = carver.take<T>("norm output gradient", nd);
   work.dact_nf = carver.take<T>("feed-forward activation gradient", n * std::size_t(sizes.feed_forward));

@@ -9,7 +9,12 @@ namespace stoa::trainer {
 template <typename Queue, typename T>
 Transformer<Queue, T>::Transformer(Queue& queue, const ParameterTable& table, const ModelParameters& parameters,
                                    const ModelShape& shape)
-    : queue_(queue), table_(table), model_(table.model), parameters_(parameters), shape_(shape), sizes_(table, shape.samples) {
+    : queue_(queue),
+      table_(table),
+      model_(table.model),
+      parameters_(parameters),
+      shape_(shape),
+      sizes_(table, shape.samples) {
   Carver activations(MemoryKind::kActivations, nullptr);
   carve_activations<T>(activations, table, sizes_, shape.use);
   activation_memory_ = PageBuffer(activations.size_bytes());
@@ -47,10 +52,12 @@ AttentionShape Transformer<Queue, T>::attention_shape(const MicroBatch& batch) c
 }
 
 template <typename Queue, typename T>
-AttentionDropout Transformer<Queue, T>::attention_dropout(std::int64_t layer, const MicroBatch& batch, Pass pass) const {
+AttentionDropout Transformer<Queue, T>::attention_dropout(std::int64_t layer, const MicroBatch& batch,
+                                                          Pass pass) const {
   if (pass == Pass::kEvaluate || model_.dropout == 0) return {};
   return {static_cast<float>(model_.dropout),
-          philox_key(shape_.seed, RandomPurpose::kAttentionDropout, std::uint64_t(layer)), batch.step, batch.first_sample};
+          philox_key(shape_.seed, RandomPurpose::kAttentionDropout, std::uint64_t(layer)), batch.step,
+          batch.first_sample};
 }
 
 template <typename Queue, typename T>
@@ -58,8 +65,8 @@ void Transformer<Queue, T>::drop(std::span<T> x_nd, std::int64_t layer, Branch b
   if (model_.dropout == 0) return;
   const auto site = std::uint64_t(2 * layer + static_cast<std::int64_t>(branch));
   dropout<T>(queue_,
-             {static_cast<float>(model_.dropout), philox_key(shape_.seed, RandomPurpose::kResidualDropout, site), batch.step,
-              std::uint64_t(batch.first_sample * sizes_.context * sizes_.width)},
+             {static_cast<float>(model_.dropout), philox_key(shape_.seed, RandomPurpose::kResidualDropout, site),
+              batch.step, std::uint64_t(batch.first_sample * sizes_.context * sizes_.width)},
              x_nd);
 }
 
@@ -67,8 +74,8 @@ template <typename Queue, typename T>
 void Transformer<Queue, T>::drop_embedding(std::span<float> x_nd, const MicroBatch& batch) {
   if (model_.dropout == 0) return;
   dropout<float>(queue_,
-                 {static_cast<float>(model_.dropout), philox_key(shape_.seed, RandomPurpose::kEmbeddingDropout), batch.step,
-                  std::uint64_t(batch.first_sample * sizes_.context * sizes_.width)},
+                 {static_cast<float>(model_.dropout), philox_key(shape_.seed, RandomPurpose::kEmbeddingDropout),
+                  batch.step, std::uint64_t(batch.first_sample * sizes_.context * sizes_.width)},
                  x_nd);
 }
 
@@ -94,14 +101,15 @@ void Transformer<Queue, T>::attention_forward_branch(std::int64_t layer, const M
   const auto qkv_nc = rows(kept.qkv_nc, sizes_.columns);
   const auto projected = model_.query_key_norm ? rows(kept.raw_qkv_nc, sizes_.columns) : qkv_nc;
   linear_forward<T, T>(queue_, h_nd, product(at.query_key_value, sizes_.columns * sizes_.width),
-                       master(at.query_key_value_bias, sizes_.columns), tokens_, sizes_.width, sizes_.columns, projected);
+                       master(at.query_key_value_bias, sizes_.columns), tokens_, sizes_.width, sizes_.columns,
+                       projected);
   if (model_.query_key_norm) {
     std::copy(projected.begin(), projected.end(), qkv_nc.begin());
     const auto epsilon = static_cast<float>(model_.norm_epsilon);
-    head_norm_forward<T>(queue_, projected, query_columns(tokens_), master(at.query_norm, model_.head_width), epsilon, qkv_nc,
-                         rows(kept.query_scale_nh, model_.heads));
-    head_norm_forward<T>(queue_, projected, key_columns(tokens_), master(at.key_norm, model_.head_width), epsilon, qkv_nc,
-                         rows(kept.key_scale_nk, model_.key_value_heads));
+    head_norm_forward<T>(queue_, projected, query_columns(tokens_), master(at.query_norm, model_.head_width), epsilon,
+                         qkv_nc, rows(kept.query_scale_nh, model_.heads));
+    head_norm_forward<T>(queue_, projected, key_columns(tokens_), master(at.key_norm, model_.head_width), epsilon,
+                         qkv_nc, rows(kept.key_scale_nk, model_.key_value_heads));
   }
   if (!gpt2()) {
     rope<T>(queue_, qkv_nc, query_columns(tokens_), rope_te_, sizes_.context, 0, RopeDirection::kForward);
@@ -120,12 +128,13 @@ void Transformer<Queue, T>::feed_forward_forward_branch(std::int64_t layer) {
   const LayerOffsets& at = table_.layers[std::size_t(layer)];
   const auto in_ng = rows(kept_.layers[std::size_t(layer)].feed_forward_in_ng, sizes_.feed_forward_in);
   const auto act_nf = rows(work_.act_nf, sizes_.feed_forward);
-  linear_forward<T, T>(queue_, rows(work_.h_nd, sizes_.width),
-                       product(at.feed_forward_in, sizes_.feed_forward_in * sizes_.width),
-                       master(at.feed_forward_in_bias, sizes_.feed_forward_in), tokens_, sizes_.width,
-                       sizes_.feed_forward_in, in_ng);
-  if (gpt2()) gelu_forward<T>(queue_, in_ng, act_nf);
-  else swiglu_forward<T>(queue_, in_ng, sizes_.feed_forward, act_nf);
+  linear_forward<T, T>(
+      queue_, rows(work_.h_nd, sizes_.width), product(at.feed_forward_in, sizes_.feed_forward_in * sizes_.width),
+      master(at.feed_forward_in_bias, sizes_.feed_forward_in), tokens_, sizes_.width, sizes_.feed_forward_in, in_ng);
+  if (gpt2())
+    gelu_forward<T>(queue_, in_ng, act_nf);
+  else
+    swiglu_forward<T>(queue_, in_ng, sizes_.feed_forward, act_nf);
   linear_forward<T, T>(queue_, act_nf, product(at.feed_forward_out, sizes_.width * sizes_.feed_forward),
                        master(at.feed_forward_out_bias, sizes_.width), tokens_, sizes_.feed_forward, sizes_.width,
                        rows(work_.branch_nd, sizes_.width));
@@ -135,8 +144,8 @@ template <typename Queue, typename T>
 void Transformer<Queue, T>::forward(const MicroBatch& batch, Pass pass) {
   tokens_ = batch.samples * sizes_.context;
   if (batch.samples < 1 || batch.samples > sizes_.samples || std::ssize(batch.tokens_bt) != tokens_)
-    throw InternalError("a micro-batch of {} samples and {} tokens does not fit a model made for {} x {}", batch.samples,
-                        batch.tokens_bt.size(), sizes_.samples, sizes_.context);
+    throw InternalError("a micro-batch of {} samples and {} tokens does not fit a model made for {} x {}",
+                        batch.samples, batch.tokens_bt.size(), sizes_.samples, sizes_.context);
   const auto h_nd = rows(work_.h_nd, sizes_.width);
   const auto branch_nd = rows(work_.branch_nd, sizes_.width);
   auto x_nd = rows(kept_.layers[0].attention_x_nd, sizes_.width);
@@ -163,15 +172,16 @@ void Transformer<Queue, T>::forward(const MicroBatch& batch, Pass pass) {
                rows(kept_.final_h_nd, sizes_.width), kept_.final_mean_n, kept_.final_scale_n);
 }
 
-/// Projection to the vocabulary, loss and (where gradients are asked for) both gradients of the projection, chunk by chunk:
-/// logits exist for one chunk of rows only. The gradient of the final norm's output is left in work_.dh_nd.
+/// Projection to the vocabulary, loss and (where gradients are asked for) both gradients of the projection, chunk by
+/// chunk: logits exist for one chunk of rows only. The gradient of the final norm's output is left in work_.dh_nd.
 template <typename Queue, typename T>
 LossSums Transformer<Queue, T>::loss(const MicroBatch& batch, const LossScale& scale, std::span<float> gradients) {
   const std::int64_t width = sizes_.width, vocabulary = sizes_.vocabulary;
   const auto head_vd = product(table_.head, vocabulary * width);
   for (std::int64_t row = 0; row < tokens_; row += sizes_.loss_rows) {
     const std::int64_t count = std::min(sizes_.loss_rows, tokens_ - row);
-    const auto h_rd = std::span<const T>(kept_.final_h_nd).subspan(std::size_t(row * width), std::size_t(count * width));
+    const auto h_rd =
+        std::span<const T>(kept_.final_h_nd).subspan(std::size_t(row * width), std::size_t(count * width));
     const auto logits = work_.logits_rv.first(std::size_t(count * vocabulary));
     linear_forward<T, float>(queue_, h_rd, head_vd, {}, count, width, vocabulary, logits);
     const auto dlogits = gradients.empty() ? std::span<T>() : work_.dlogits_rv.first(logits.size());

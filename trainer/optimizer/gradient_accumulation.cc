@@ -10,8 +10,8 @@ std::int64_t GradientAccumulation::buffers(SumOrder order, std::int64_t micro_ba
   return order == SumOrder::kFast ? 1 : std::int64_t(parallel::TreeAccumulator::slots(std::size_t(micro_batches)));
 }
 
-GradientAccumulation::GradientAccumulation(cpu::Queue& queue, const ParameterTable& table, parallel::Communicator& ranks,
-                                           SumOrder order, std::int64_t micro_batches)
+GradientAccumulation::GradientAccumulation(cpu::Queue& queue, const ParameterTable& table,
+                                           parallel::Communicator& ranks, SumOrder order, std::int64_t micro_batches)
     : queue_(queue), table_(table), ranks_(ranks), order_(order), micro_batches_(std::size_t(micro_batches)), tree_(0) {
   const auto elements = std::size_t(table.gradient_elements);
   shared_ = ranks.allocate(elements * sizeof(float), "gradient memory");
@@ -39,7 +39,8 @@ void GradientAccumulation::add(const std::function<LossSums(std::span<float>)>& 
   const auto leaf = slots_[tree_.next_slot()];
   fill(queue_, 0, leaf);
   losses_.push_back(train(leaf));
-  tree_.leaf_done([&](std::size_t left, std::size_t right) { stoa::trainer::add(queue_, slots_[right], slots_[left]); });
+  tree_.leaf_done(
+      [&](std::size_t left, std::size_t right) { stoa::trainer::add(queue_, slots_[right], slots_[left]); });
 }
 
 LossSums GradientAccumulation::finish_step() {

@@ -1,8 +1,9 @@
 #pragma once
 /// Gradients of one optimizer step on one rank: micro-batches summed, ranks summed, tied parts added.
 ///
-/// kFast adds every micro-batch into one buffer. kTree keeps one buffer per open partial sum and adds along the binary tree
-/// over the global micro-batch index (parallel/tree_order.h), so that the bits do not depend on the number of data ranks.
+/// kFast adds every micro-batch into one buffer. kTree keeps one buffer per open partial sum and adds along the binary
+/// tree over the global micro-batch index (parallel/tree_order.h), so that the bits do not depend on the number of data
+/// ranks.
 #include <functional>
 #include <memory>
 #include <span>
