@@ -43,8 +43,9 @@ StepVerdict SpikeDetector::judge(std::int64_t step, double loss, double gradient
     skipped_in_a_row_ = 0;
     losses_.push_back(loss);
     norms_.push_back(gradient_norm);
-    if (std::ssize(losses_) > settings_.window) losses_.pop_front();
-    if (std::ssize(norms_) > settings_.window) norms_.pop_front();
+    // A resumed run may have been given a smaller window than the one that was saved.
+    while (std::ssize(losses_) > settings_.window) losses_.pop_front();
+    while (std::ssize(norms_) > settings_.window) norms_.pop_front();
   } else if (++skipped_in_a_row_ > settings_.most_skips) {
     throw NumericError(
         "step {}: {} (loss {}, gradient norm {}); {} steps in a row were not applied and training.spike.most_skips is "

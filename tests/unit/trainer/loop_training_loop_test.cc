@@ -1,0 +1,271 @@
+#include "stoa/trainer/loop/training_loop.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <array>
+#include <limits>
+#include <map>
+#include <mutex>
+#include <set>
+#include <sstream>
+
+#include "stoa/base/error.h"
+#include "stoa/parallel/one_rank.h"
+#include "stoa/parallel/thread_ranks.h"
+#include "stoa/tests/unit/trainer/loop_cases.h"
+#include "stoa/trainer/model/parameter_pieces.h"
+
+namespace stoa::trainer {
+namespace {
+
+using ::testing::HasSubstr;
+
+/// A joule a question: what a rank has drawn is then the number of its steps.
+class CountingPower final : public PowerMeter {
+ public:
+  double energy_j() override { return ++asked_; }
+  std::string_view source() const override { return "modelled"; }
+
+ private:
+  double asked_ = 0;
+};
+
+/// One run directory of a run of twelve steps, trained by attempts on any number of ranks.
+class LoopThreadRanksTraining : public testing::Test {
+ protected:
+  LoopThreadRanksTraining() {
+    settings_.model = loop_model();
+    settings_.training = {.steps = 12,
+                          .global_batch = 8,
+                          .micro_batch = 1,
+                          .precision = Precision::kFp32,
+                          .seed = 5,
+                          .deterministic = true,
+                          .spike = {.window = 4, .loss_deviations = 9, .norm_deviations = 9, .most_skips = 3}};
+    settings_.optimizer = {.learning_rate = 0.03, .warmup_steps = 3};
+    settings_.evaluation = {.every_steps = 5, .batches = 1};
+  }
+
+  /// What every rank's run() gave or threw; stop_after_: rank 0 is asked to stop in that step.
+  std::vector<LoopOutcome> attempt(int ranks, const std::string& name) {
+    std::vector<LoopOutcome> outcomes(std::size_t(ranks), LoopOutcome{});
+    parallel::run_thread_ranks(ranks, kLoopDeadline_s, [&](parallel::Communicator& group) {
+      outcomes[std::size_t(group.rank())] = train(group, name);
+    });
+    return outcomes;
+  }
+
+  LoopOutcome train(parallel::Communicator& group, const std::string& name) {
+    cpu::Queue queue(loop_queue());
+    Log log(stderr, "test", LogLevel::kError);
+    checkpoint::CheckpointStore store(run_ / "checkpoints", name, log);
+    const TokenSamples training = data_.samples(DataSplit::kTrain), held_out = data_.samples(DataSplit::kHeldOut);
+    const std::vector<std::int32_t> token_bytes(kLoopVocabulary, 2);
+    CountingPower power;
+    Metrics metrics;
+    if (group.rank() == 0) metrics = Metrics(run_ / "metrics.jsonl", nowhere_.get(), name, clock_);
+    std::int64_t asked = 0;
+    TrainingLoop loop(settings_, {.queue = queue,
+                                  .ranks = group,
+                                  .store = store,
+                                  .train = training,
+                                  .held_out = &held_out,
+                                  .token_bytes = token_bytes,
+                                  .data_identity = {{"tokens", data_tokens_}, {"tokenizer", "33 letters"}},
+                                  .power = power,
+                                  .metrics = metrics,
+                                  .clock = clock_,
+                                  .log = log,
+                                  .stop_requested = [&] { return ++asked == stop_after_ && group.rank() == 0; }});
+    return loop.run();
+  }
+
+  std::vector<Json> lines(const std::string& kind) {
+    std::vector<Json> found;
+    std::istringstream text(read_bytes(run_ / "metrics.jsonl"));
+    for (std::string line; std::getline(text, line);) {
+      const Json object = parse_json(line, "metrics.jsonl");
+      if (object.at("kind") == kind) found.push_back(object);
+    }
+    return found;
+  }
+
+  /// The numbers that training gave, without those of this machine and this moment: the last line of each step.
+  std::map<std::string, Json> numbers() {
+    std::map<std::string, Json> found;
+    for (const char* kind : {"step", "evaluation"})
+      for (const Json& line : lines(kind))
+        for (const char* key : {"loss", "gradient_norm", "parameter_norm", "learning_rate", "skipped", "bits_per_byte"})
+          if (line.contains(key)) found[fmt::format("{} {} {}", kind, line.at("step").dump(), key)] = line.at(key);
+    return found;
+  }
+
+  /// Metrics and checkpoints of another run with the same data.
+  void begin_anew() {
+    std::filesystem::remove_all(run_ / "checkpoints");
+    std::filesystem::remove(run_ / "metrics.jsonl");
+  }
+
+  /// Publishes the newest checkpoint once more, a step later, with one parameter that is not a number.
+  void plant_nan() {
+    parallel::OneRank one;
+    Log log(stderr, "test", LogLevel::kError);
+    checkpoint::CheckpointStore store(run_ / "checkpoints", "2", log);
+    const ParameterTable table = make_parameter_table(settings_.model);
+    std::array<std::vector<float>, 3> values;
+    std::vector<checkpoint::PieceToLoad> load;
+    std::vector<checkpoint::PieceToSave> save;
+    for (std::size_t i = 0; i < 3; ++i) {
+      const char* group = std::array{"parameters", "adam_m", "adam_v"}[i];
+      values[i].resize(std::size_t(table.elements));
+      for (auto& piece : pieces_to_load(table, group, values[i])) load.push_back(std::move(piece));
+      for (auto& piece : pieces_to_save(table, group, values[i], 1, 0)) save.push_back(std::move(piece));
+    }
+    auto state = store.load_newest(load, one);
+    values[0][std::size_t(table.layers[0].feed_forward_in)] = std::numeric_limits<float>::quiet_NaN();
+    ++state->step;
+    store.save(*state, save, one, 1);
+  }
+
+  std::string refusal() {
+    return message_of<CheckpointError>([&] { attempt(2, "refused"); });
+  }
+
+  struct Close {
+    void operator()(std::FILE* file) const { std::fclose(file); }
+  };
+
+  LoopSettings settings_;
+  std::int64_t stop_after_ = -1;
+  std::int64_t data_tokens_ = 777;
+  LoopData data_;
+  ScratchFolder run_;
+  FakeClock clock_{1764000000};
+  std::unique_ptr<std::FILE, Close> nowhere_{std::fopen("/dev/null", "w")};
+};
+
+TEST_F(LoopThreadRanksTraining, LearnsAndTellsWhatItDid) {
+  const std::vector<LoopOutcome> outcomes = attempt(2, "1");
+  for (const LoopOutcome& outcome : outcomes) {
+    EXPECT_TRUE(outcome.finished);
+    EXPECT_EQ(outcome.step, 12);
+    EXPECT_EQ(outcome.energy_j, 24) << "a joule a step on each of two ranks";
+  }
+  const std::vector<Json> steps = lines("step"), evaluations = lines("evaluation");
+  ASSERT_EQ(steps.size(), 12U);
+  EXPECT_EQ(steps[11].at("consumed_tokens"), 12 * 8 * 9);
+  ASSERT_EQ(evaluations.size(), 4U) << "at step 0, 5, 10 and 12";
+  EXPECT_LT(evaluations[3].at("loss").get<double>(), evaluations[0].at("loss").get<double>() - 0.1);
+  ASSERT_EQ(lines("checkpoint").size(), 1U);
+  EXPECT_EQ(lines("checkpoint")[0].at("step"), 12);
+  EXPECT_TRUE(std::filesystem::exists(run_ / "checkpoints/step-00000012/manifest.json"));
+}
+
+TEST_F(LoopThreadRanksTraining, ADeterministicRunGivesTheSameNumbersOnOneTwoAndFourRanks) {
+  attempt(1, "1");
+  const auto one = numbers();
+  ASSERT_EQ(one.size(), 12U * 5 + 4U * 2);
+  for (const int ranks : {2, 4}) {
+    begin_anew();
+    attempt(ranks, "1");
+    EXPECT_EQ(numbers(), one) << ranks;
+  }
+}
+
+TEST_F(LoopThreadRanksTraining, StopsWhereOneRankIsAskedAndGoesOnWithTheSameNumbersOnOtherRanks) {
+  attempt(1, "1");
+  const auto uninterrupted = numbers();
+  begin_anew();
+  stop_after_ = 7;
+  for (const LoopOutcome& outcome : attempt(2, "1")) {
+    EXPECT_FALSE(outcome.finished);
+    EXPECT_EQ(outcome.step, 7);
+  }
+  stop_after_ = -1;
+  for (const LoopOutcome& outcome : attempt(4, "2")) EXPECT_TRUE(outcome.finished);
+  EXPECT_EQ(lines("start").back().at("step"), 7);
+  EXPECT_EQ(lines("step").size(), 12U) << "no step was done twice";
+  EXPECT_EQ(numbers(), uninterrupted);
+}
+
+TEST_F(LoopThreadRanksTraining, ARunThatIsAlreadyFinishedFinishesAgainWithoutAStep) {
+  attempt(2, "1");
+  EXPECT_TRUE(attempt(1, "2")[0].finished);
+  EXPECT_EQ(lines("step").size(), 12U);
+}
+
+TEST_F(LoopThreadRanksTraining, KeepsTheLastCheckpointsOnly) {
+  settings_.checkpoint = {.every_steps = 3, .keep_last = 2};
+  attempt(2, "1");
+  std::set<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(run_ / "checkpoints"))
+    names.insert(entry.path().filename());
+  EXPECT_EQ(names, (std::set<std::string>{"latest", "step-00000009", "step-00000012"}));
+}
+
+TEST_F(LoopThreadRanksTraining, WhatIsNotFiniteIsSkippedAndThenEndsTheRunOnAllRanks) {
+  settings_.optimizer.learning_rate = 1e30;
+  std::mutex mutex;
+  std::vector<std::string> failures;
+  parallel::run_thread_ranks(4, kLoopDeadline_s, [&](parallel::Communicator& group) {
+    try {
+      train(group, "1");
+    } catch (const NumericError& failure) {
+      const std::lock_guard lock(mutex);
+      failures.emplace_back(failure.what());
+    }
+  });
+  ASSERT_EQ(failures.size(), 4U);
+  for (const std::string& failure : failures) EXPECT_EQ(failure, failures[0]);
+  EXPECT_THAT(failures[0], HasSubstr("4 steps in a row were not applied and training.spike.most_skips is 3"));
+  const std::vector<Json> steps = lines("step");
+  ASSERT_GE(steps.size(), 4U);
+  const std::span<const Json> last = std::span(steps).last(3);
+  for (const Json& step : last) {
+    EXPECT_EQ(step.at("skipped"), "nan");
+    EXPECT_TRUE(step.at("loss").is_null());
+    EXPECT_EQ(step.at("parameter_norm"), last[0].at("parameter_norm")) << "a skipped step changes nothing";
+  }
+}
+
+TEST_F(LoopThreadRanksTraining, ANanPlantedInAParameterIsNeverTrainedOn) {
+  stop_after_ = 2;
+  attempt(1, "1");
+  stop_after_ = -1;
+  plant_nan();
+  EXPECT_THAT(message_of<NumericError>([&] { attempt(2, "3"); }), HasSubstr("step 7: nan"));
+  for (const Json& step : lines("step")) EXPECT_EQ(step.at("skipped"), step.at("attempt") == "3" ? "nan" : "");
+}
+
+TEST_F(LoopThreadRanksTraining, ACheckpointOfAnotherRunIsRefusedByWhatDiffers) {
+  stop_after_ = 2;
+  attempt(1, "1");
+  const LoopSettings as_saved = settings_;
+  settings_.training.seed = 6;
+  EXPECT_THAT(refusal(), HasSubstr("made with run.seed = 5, and it is 6 now"));
+  settings_ = as_saved;
+  settings_.training.global_batch = 16;
+  EXPECT_THAT(refusal(), HasSubstr("run.global_batch = 8, and it is 16 now"));
+  settings_ = as_saved;
+  settings_.training.precision = Precision::kBf16;
+  EXPECT_THAT(refusal(), HasSubstr("run.precision = \"fp32\", and it is \"bf16\" now"));
+  settings_ = as_saved;
+  data_tokens_ = 778;
+  EXPECT_THAT(refusal(), HasSubstr("run.data.tokens = 777, and it is 778 now"));
+}
+
+TEST_F(LoopThreadRanksTraining, ACheckpointOfAnotherModelIsRefusedByTheTensorThatDiffers) {
+  stop_after_ = 2;
+  attempt(1, "1");
+  settings_.model.feed_forward_width = 19;
+  EXPECT_THAT(refusal(), HasSubstr("layers.0.feed_forward"));
+}
+
+TEST(LoopSteps, MicroBatchesAreSharedEvenly) {
+  EXPECT_EQ(micro_batches_per_rank({.global_batch = 24, .micro_batch = 2}, 1), 12);
+  EXPECT_EQ(micro_batches_per_rank({.global_batch = 24, .micro_batch = 2}, 3), 4);
+}
+
+}  // namespace
+}  // namespace stoa::trainer
