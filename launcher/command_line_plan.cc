@@ -1,12 +1,22 @@
 #include <fmt/format.h>
 
+#include "stoa/base/processors.h"
 #include "stoa/cluster/machine_file.h"
 #include "stoa/launcher/command_line_commands.h"
 #include "stoa/launcher/machine_choice.h"
 #include "stoa/launcher/plan.h"
+#include "stoa/trainer/kernels/peak.h"
 
 namespace stoa::launcher {
 namespace {
+
+/// Of one core, with all that this process may use at work at once: a core alone reaches more.
+double measured_core_gflops(trainer::Precision precision) {
+  const std::vector<int> processors = allowed_processors();
+  trainer::cpu::Queue queue({.threads = static_cast<int>(processors.size()), .pinned = processors});
+  const bool bf16 = precision == trainer::Precision::kBf16;
+  return measure_peak_gflops(queue, bf16 ? trainer::PeakKind::kBf16 : trainer::PeakKind::kFp32) / queue.threads();
+}
 
 class PlanCommand final : public Command {
  public:
@@ -20,21 +30,29 @@ class PlanCommand final : public Command {
         ->capture_default_str();
     app()
         .add_option("--peak-gflops", assumptions_.peak_gflops,
-                    "Peak of one core or accelerator, where the machine file has none")
+                    "Peak of one core or accelerator; else the machine file's, else measured")
         ->type_name("NUMBER")
         ->check(CLI::Range(1e-3, 1e12, "above 0"));
+    app().add_flag("--memory", memory_, "Show what one rank allocates, part by part");
   }
 
   int run(const Streams& streams) override {
     const Experiment experiment = read_experiment(words_.file, words_.overrides);
     const cluster::MachineSettings machine = cluster::read_machine(machine_file(experiment, words_.file));
-    fmt::print(streams.out, "{}", plan_text(plan(experiment, machine, assumptions_), machine, assumptions_));
+    if (plan(experiment, machine, assumptions_).peak_gflops == 0 && machine.rate.resource == "core") {
+      assumptions_.peak_gflops = measured_core_gflops(experiment.training.precision);
+      assumptions_.peak_source = "measured now";
+    }
+    const Plan planned = plan(experiment, machine, assumptions_);
+    fmt::print(streams.out, "{}", plan_text(planned, machine, assumptions_));
+    if (memory_) fmt::print(streams.out, "\n{}", rank_memory(experiment, planned.placement).describe());
     return 0;
   }
 
  private:
   ExperimentWords words_;
   PlanAssumptions assumptions_;
+  bool memory_ = false;
 };
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include "stoa/base/error.h"
 #include "stoa/base/units.h"
+#include "stoa/trainer/loop/training_loop.h"
 
 namespace stoa::launcher {
 namespace {
@@ -41,7 +42,44 @@ cluster::Price price_of(const Plan& plan, const cluster::MachineSettings& machin
                machine);
 }
 
+constexpr double kGib = 1024.0 * 1024 * 1024;
+
+double node_bytes(const Plan& plan) { return plan.rank_bytes * static_cast<double>(plan.placement.ranks_per_node); }
+
+std::string ranks_of_a_node(const Plan& plan) {
+  const std::int64_t ranks = plan.placement.ranks_per_node;
+  return fmt::format("{} rank{}", ranks, ranks == 1 ? "" : "s");
+}
+
+/// Empty where the ranks of a node find room on it.
+std::string memory_warning(const Plan& plan, const cluster::MachineSettings& machine) {
+  if (node_bytes(plan) <= machine.node.memory_gib * kGib) return "";
+  return fmt::format(
+      "Warning: {} of a node need {}, but a node of {} has {}: lower training.micro_batch or the model\n",
+      ranks_of_a_node(plan), format_bytes(node_bytes(plan)), machine.name,
+      format_bytes(machine.node.memory_gib * kGib));
+}
+
 }  // namespace
+
+RankPlacement place_ranks(const Experiment& experiment, const cluster::MachineSettings& machine) {
+  const std::int64_t ranks = experiment.parallel.mesh.ranks();
+  const int asked = experiment.parallel.threads_per_rank;
+  std::int64_t places = machine.node.processors / std::max(1, asked);
+  if (machine.rate.resource == "accelerator") places = machine.node.accelerators;
+  const std::int64_t per_node = std::clamp<std::int64_t>(places, 1, ranks);
+  const auto shared = static_cast<int>(machine.node.processors / per_node);
+  return {ranks, per_node, asked > 0 ? asked : std::max(1, shared)};
+}
+
+trainer::MemoryTable rank_memory(const Experiment& e, const RankPlacement& placement) {
+  using trainer::SumOrder;
+  const auto micro_batches = trainer::micro_batches_per_rank(e.training, static_cast<int>(placement.ranks));
+  const SumOrder order = e.training.deterministic ? SumOrder::kTree : SumOrder::kFast;
+  return plan_memory(trainer::make_parameter_table(e.model), e.training.precision,
+                     {.samples = e.training.micro_batch, .use = trainer::ModelUse::kTraining, .seed = 0},
+                     placement.threads_per_rank, trainer::GradientAccumulation::buffers(order, micro_batches));
+}
 
 Plan plan(const Experiment& e, const cluster::MachineSettings& machine, const PlanAssumptions& assumptions) {
   Plan result;
@@ -50,18 +88,16 @@ Plan plan(const Experiment& e, const cluster::MachineSettings& machine, const Pl
                   static_cast<double>(e.model.context_length);
   result.flops = result.tokens * training_flops_per_token(e.model);
   result.resource = machine.rate.resource;
-  const std::int64_t ranks = e.parallel.mesh.ranks();
-  const int threads = e.parallel.threads_per_rank > 0
-                          ? e.parallel.threads_per_rank
-                          : std::max(1, machine.node.processors /
-                                            static_cast<int>(std::min<std::int64_t>(ranks, machine.node.processors)));
-  result.resources = result.resource == "core" ? ranks * threads : ranks;
+  result.placement = place_ranks(e, machine);
+  result.rank_bytes = static_cast<double>(rank_memory(e, result.placement).total());
+  result.resources =
+      result.placement.ranks * (result.resource == "core" ? result.placement.threads_per_rank : std::int64_t{1});
   result.checkpoint_bytes = kCheckpointBytesPerParameter * static_cast<double>(result.parameters);
   result.kept_bytes = result.checkpoint_bytes * static_cast<double>(e.checkpoint.keep_last + 1);
   const cluster::Sourced& peak =
       e.training.precision == trainer::Precision::kBf16 ? machine.peak_bf16_gflops : machine.peak_fp32_gflops;
   result.peak_gflops = assumptions.peak_gflops > 0 ? assumptions.peak_gflops : peak.value;
-  result.peak_source = assumptions.peak_gflops > 0 ? "given with --peak-gflops" : peak.source;
+  result.peak_source = assumptions.peak_gflops > 0 ? assumptions.peak_source : peak.source;
   if (result.peak_gflops > 0) {
     result.seconds =
         result.flops / (assumptions.utilisation * result.peak_gflops * 1e9 * static_cast<double>(result.resources));
@@ -76,6 +112,10 @@ std::string plan_text(const Plan& p, const cluster::MachineSettings& machine, co
   text += row("Parameters", format_grouped(p.parameters));
   text += row("Tokens", format_count(p.tokens));
   text += row("Model FLOPs", fmt::format("{:.3g}", p.flops), fmt::format("{:.4g} a token", p.flops / p.tokens));
+  text += row("Memory", format_bytes(p.rank_bytes) + " a rank",
+              fmt::format("{} for the {} of a node that has {}; --memory shows the parts", format_bytes(node_bytes(p)),
+                          ranks_of_a_node(p), format_bytes(machine.node.memory_gib * kGib)));
+  text += memory_warning(p, machine);
   text += row("Checkpoint", format_bytes(p.checkpoint_bytes),
               fmt::format("{} with those kept and the one being written", format_bytes(p.kept_bytes)));
   text += row("Resources", fmt::format("{} {}{}", p.resources, p.resource, p.resources == 1 ? "" : "s"));

@@ -7,13 +7,27 @@
 #include "stoa/cluster/machine.h"
 #include "stoa/cluster/price.h"
 #include "stoa/launcher/experiment.h"
+#include "stoa/trainer/model/memory_plan.h"
 
 namespace stoa::launcher {
 
 struct PlanAssumptions {
-  double utilisation = 0.4;  ///< model FLOPs reached / peak
-  double peak_gflops = 0;    ///< of one resource; 0: the machine's figure
+  double utilisation = 0.4;                              ///< model FLOPs reached / peak
+  double peak_gflops = 0;                                ///< of one resource; 0: the machine's figure
+  std::string peak_source = "given with --peak-gflops";  ///< of peak_gflops, where that is not 0
 };
+
+/// Where ranks stand: an accelerator each, or as many as a node has processors for.
+struct RankPlacement {
+  std::int64_t ranks = 1;
+  std::int64_t ranks_per_node = 1;
+  int threads_per_rank = 1;
+};
+
+RankPlacement place_ranks(const Experiment& experiment, const cluster::MachineSettings& machine);
+
+/// What one rank allocates, without allocating it.
+trainer::MemoryTable rank_memory(const Experiment& experiment, const RankPlacement& placement);
 
 struct Plan {
   std::int64_t parameters = 0;
@@ -21,6 +35,8 @@ struct Plan {
   double flops = 0;
   std::int64_t resources = 0;  ///< cores or accelerators held
   std::string resource;
+  RankPlacement placement;
+  double rank_bytes = 0;        ///< total of rank_memory
   double checkpoint_bytes = 0;  ///< one: fp32 parameters and both moments
   double kept_bytes = 0;        ///< keep_last of them and the one being written
   double peak_gflops = 0;       ///< used

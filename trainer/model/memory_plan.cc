@@ -55,10 +55,10 @@ std::string MemoryTable::describe() const {
     const auto asked = static_cast<MemoryKind>(kind);
     for (const MemoryPart& part : parts)
       if (part.kind == asked)
-        text += fmt::format("  {:<44} {:>12}\n", part.name, format_bytes(double(part.size_bytes)));
-    text += fmt::format("{:<46} {:>12}\n", memory_kind_name(asked), format_bytes(double(total(asked))));
+        text += fmt::format("  {:<48} {:>12}\n", part.name, format_bytes(double(part.size_bytes)));
+    text += fmt::format("{:<50} {:>12}\n", memory_kind_name(asked), format_bytes(double(total(asked))));
   }
-  text += fmt::format("{:<46} {:>12}\n", "total per rank", format_bytes(double(total())));
+  text += fmt::format("{:<50} {:>12}\n", "total per rank", format_bytes(double(total())));
   return text;
 }
 

@@ -59,7 +59,9 @@ const Case kCases[] = {
     {"validate_gpt2.txt", {"validate", "configs/gpt2_124m.yaml", "--without-data"}},
     {"validate_no_data.txt", {"validate", "configs/llama_7b.yaml"}},
     {"plan_gpt2.txt", {"plan", "configs/gpt2_124m.yaml"}},
-    {"plan_quickstart.txt", {"plan", "configs/quickstart.yaml"}},
+    {"plan_quickstart.txt", {"plan", "configs/quickstart.yaml", "--peak-gflops", "250"}},
+    {"plan_memory.txt", {"plan", "configs/gpt2_124m.yaml", "training.deterministic=true", "--memory"}},
+    {"plan_too_large.txt", {"plan", "configs/llama_70b.yaml"}},
     {"no_run.txt", {"report", "runs/nowhere"}},
 };
 

@@ -31,5 +31,47 @@ TEST(Plan, SaysThatAPeakIsUnknownAndTakesAGivenOne) {
   EXPECT_TRUE(plan(experiment, machine, {.peak_gflops = 500}).price);
 }
 
+/// Two processors and 23 GiB a node, cores charged.
+class PlanMemory : public testing::Test {
+ protected:
+  Experiment read(std::vector<std::string> overrides) const {
+    return read_experiment(kConfigs / "quickstart.yaml", overrides);
+  }
+  std::string text(const Experiment& experiment) const {
+    return plan_text(plan(experiment, machine_, {.peak_gflops = 500}), machine_, {});
+  }
+  const cluster::MachineSettings machine_ = cluster::read_machine(kConfigs / "machines/local.yaml");
+};
+
+TEST_F(PlanMemory, IsWhatTheModelAllocatesWithTheBuffersOfTheTree) {
+  const Experiment fast =
+      read({"training.global_batch=16", "training.micro_batch=1", "parallel.data=2", "training.deterministic=false"});
+  const Experiment tree =
+      read({"training.global_batch=16", "training.micro_batch=1", "parallel.data=2", "training.deterministic=true"});
+  const auto gradients = [&](const Experiment& experiment) {
+    return rank_memory(experiment, place_ranks(experiment, machine_)).total(trainer::MemoryKind::kGradients);
+  };
+  EXPECT_EQ(gradients(tree), 4 * gradients(fast)) << "eight micro-batches of a rank: four open sums";
+  EXPECT_EQ(plan(tree, machine_, {}).rank_bytes,
+            static_cast<double>(rank_memory(tree, place_ranks(tree, machine_)).total()));
+}
+
+TEST_F(PlanMemory, WarnsWhereTheRanksOfANodeNeedMoreThanItHas) {
+  EXPECT_EQ(text(read({})).find("Warning"), std::string::npos);
+  const std::string large = text(read({"model.layers=400", "model.width=2048", "model.head_width=64"}));
+  EXPECT_NE(large.find("but a node of local has 23.0 GiB"), std::string::npos) << large;
+}
+
+TEST_F(PlanMemory, RanksFillANodeByTheirThreads) {
+  EXPECT_EQ(place_ranks(read({"parallel.data=2", "parallel.threads_per_rank=0"}), machine_).threads_per_rank, 1);
+  EXPECT_EQ(place_ranks(read({"parallel.data=1", "parallel.threads_per_rank=0"}), machine_).threads_per_rank, 2);
+  const RankPlacement wide = place_ranks(read({"parallel.data=2", "parallel.threads_per_rank=2"}), machine_);
+  EXPECT_EQ(wide.ranks_per_node, 1);
+  const cluster::MachineSettings gpus = cluster::read_machine(kConfigs / "machines/marenostrum5_acc.yaml");
+  const RankPlacement many = place_ranks(read_experiment(kConfigs / "llama_70b.yaml"), gpus);
+  EXPECT_EQ(many.ranks_per_node, 4);
+  EXPECT_EQ(many.threads_per_rank, 20);
+}
+
 }  // namespace
 }  // namespace stoa::launcher
