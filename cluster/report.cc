@@ -76,6 +76,11 @@ std::string marked(const std::string& energy_source) {
   return energy_source.empty() ? "source not recorded" : energy_source;
 }
 
+/// "step 0 and step 33", "step 33"
+std::string steps_named(std::int64_t first, std::int64_t last) {
+  return first == last ? fmt::format("step {}", last) : fmt::format("step {} and step {}", first, last);
+}
+
 ReportSection summary(const RunReport& report, const Totals& totals) {
   ReportSection section{"Summary", {}};
   const RunMetrics& metrics = report.metrics;
@@ -83,8 +88,10 @@ ReportSection summary(const RunReport& report, const Totals& totals) {
     const EvaluationMetrics& first = metrics.evaluations.front();
     const EvaluationMetrics& last = metrics.evaluations.back();
     section.facts.push_back({"Held-out bits per byte",
-                             fmt::format("{:.3f} → {:.3f}", first.bits_per_byte, last.bits_per_byte),
-                             fmt::format("at step {} and step {}", first.step, last.step)});
+                             first.step == last.step
+                                 ? fmt::format("{:.3f}", last.bits_per_byte)
+                                 : fmt::format("{:.3f} → {:.3f}", first.bits_per_byte, last.bits_per_byte),
+                             "at " + steps_named(first.step, last.step)});
   }
   section.facts.push_back({"Price", format_money(report.total.money_micros, report.total.currency), hours(report)});
   section.facts.push_back({"Energy", fmt::format("{:.4g} kWh", report.total.energy_kwh),
@@ -104,8 +111,10 @@ ReportSection training(const RunReport& report, const Totals& totals) {
     const StepMetrics& last = metrics.steps.back();
     section.facts.push_back({"Steps", fmt::format("{} of {}", format_grouped(last.step), format_grouped(last.steps)),
                              totals.skipped == 0 ? "" : fmt::format("{} skipped", totals.skipped)});
-    section.facts.push_back({"Training loss", fmt::format("{:.4f} → {:.4f}", first.loss, last.loss),
-                             fmt::format("nats per token, step {} and step {}", first.step, last.step)});
+    section.facts.push_back({"Training loss",
+                             first.step == last.step ? fmt::format("{:.4f}", last.loss)
+                                                     : fmt::format("{:.4f} → {:.4f}", first.loss, last.loss),
+                             "nats per token, " + steps_named(first.step, last.step)});
     section.facts.push_back({"Tokens", format_grouped(last.consumed_tokens)});
     double step_tokens = 0;
     for (const StepMetrics& step : metrics.steps) step_tokens += step.tokens_per_s * step.step_s;
@@ -118,8 +127,11 @@ ReportSection training(const RunReport& report, const Totals& totals) {
   if (!metrics.evaluations.empty()) {
     const EvaluationMetrics& first = metrics.evaluations.front();
     const EvaluationMetrics& last = metrics.evaluations.back();
-    section.facts.push_back({"Held-out perplexity", fmt::format("{:.4g} → {:.4g}", first.perplexity, last.perplexity),
-                             fmt::format("per token, step {} and step {}", first.step, last.step)});
+    section.facts.push_back({"Held-out perplexity",
+                             first.step == last.step
+                                 ? fmt::format("{:.4g}", last.perplexity)
+                                 : fmt::format("{:.4g} → {:.4g}", first.perplexity, last.perplexity),
+                             "per token, " + steps_named(first.step, last.step)});
   }
   if (!metrics.checkpoints.empty()) {
     double seconds = 0;

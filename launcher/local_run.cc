@@ -45,16 +45,17 @@ ErrorKind kind_named(std::string_view name) {
   return ErrorKind::kInternal;
 }
 
-cluster::AttemptEnded ended_event(const Outcome& outcome, const std::string& energy_source) {
+/// A rank that fails tells neither step nor energy: the last metrics line does.
+cluster::AttemptEnded ended_event(const Outcome& outcome, const cluster::RunRecord::SignOfLife& sign) {
   const auto kind = outcome.kind == Outcome::Kind::kFinished ? AttemptOutcome::kFinished
                     : outcome.kind == Outcome::Kind::kSaved  ? AttemptOutcome::kSaved
                                                              : AttemptOutcome::kFailed;
   return {.attempt = outcome.attempt,
           .time = outcome.time,
           .outcome = kind,
-          .step = outcome.step,
-          .energy_j = outcome.energy_j,
-          .energy_source = energy_source,
+          .step = kind == AttemptOutcome::kFailed ? std::max(outcome.step, sign.step) : outcome.step,
+          .energy_j = std::max(outcome.energy_j, sign.energy_j),
+          .energy_source = sign.energy_source,
           .message = outcome.message};
 }
 
@@ -112,7 +113,7 @@ class LocalRun {
     const auto sign = last_sign(run_, open.attempt, open.time);
     const auto outcome = read_outcome(run_.outcome());
     if (outcome && outcome->attempt == open.attempt)
-      record.append(ended_event(*outcome, sign.energy_source));
+      record.append(ended_event(*outcome, sign));
     else
       record.close_lost_attempt(sign);
   }
@@ -197,7 +198,7 @@ class LocalRun {
     const bool reported = outcome && outcome->attempt == started_.attempt;
     cluster::RunRecord::SignOfLife sign = last_sign(run_, started_.attempt, started_.time);
     if (reported) {
-      cluster::AttemptEnded ended = ended_event(*outcome, sign.energy_source);
+      cluster::AttemptEnded ended = ended_event(*outcome, sign);
       ended.time = clock_.unix_s();
       record.append(ended);
     } else {

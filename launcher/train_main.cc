@@ -62,7 +62,7 @@ void run_rank(const stoa::launcher::RankOptions& options) {
       if (exit_code_of(failure) == stoa::exit_code(stoa::ErrorKind::kComm))
         rank_log.error("last collectives:\n{}", ranks.ledger().describe());
       else
-        stoa::launcher::write_failure(options, failure, rank_log);
+        stoa::launcher::write_failure(options, ranks.rank(), failure, rank_log);
       session.abort(exit_code_of(failure));
     }
   } catch (const std::exception& failure) {

@@ -36,9 +36,9 @@ class RankPower final : public trainer::PowerMeter {
   cluster::ModelledPower modelled_;
 };
 
-void write_outcome(const std::filesystem::path& run_directory, Json outcome, const Clock& clock) {
+void write_outcome(const std::filesystem::path& file, Json outcome, const Clock& clock) {
   outcome["time"] = clock.unix_s();
-  write_file_durably(run_directory / "outcome.json", outcome.dump(1) + "\n");
+  write_file_durably(file, outcome.dump(1) + "\n");
 }
 
 std::vector<std::int32_t> bytes_of_tokens(const trainer::Tokenizer& tokenizer) {
@@ -116,7 +116,7 @@ void train_rank(const RankOptions& options, parallel::Communicator& ranks, Log& 
        .stop_requested = stop_requested});
   const trainer::LoopOutcome outcome = loop.run();
   if (ranks.rank() == 0)
-    write_outcome(run_directory,
+    write_outcome(run_directory / "outcome.json",
                   {{"version", 1},
                    {"attempt", options.attempt},
                    {"kind", outcome.finished ? "finished" : "saved"},
@@ -129,11 +129,14 @@ void train_rank(const RankOptions& options, parallel::Communicator& ranks, Log& 
   ranks.barrier("end of the attempt");
 }
 
-void write_failure(const RankOptions& options, const std::exception& failure, Log& log) {
+void write_failure(const RankOptions& options, int rank, const std::exception& failure, Log& log) {
   const auto* known = dynamic_cast<const Error*>(&failure);
   const ErrorKind kind = known != nullptr ? known->kind() : ErrorKind::kInternal;
+  const std::filesystem::path run_directory = options.spec.parent_path();
+  // All ranks may fail at once: each writes a file of its own, and any of them is the whole story.
+  const std::filesystem::path own = run_directory / fmt::format("outcome.json.rank-{}", rank);
   try {
-    write_outcome(options.spec.parent_path(),
+    write_outcome(own,
                   {{"version", 1},
                    {"attempt", options.attempt},
                    {"kind", "failed"},
@@ -143,6 +146,7 @@ void write_failure(const RankOptions& options, const std::exception& failure, Lo
                    {"message", failure.what()},
                    {"energy_j", 0.0}},
                   SystemClock());
+    rename_durably(own, run_directory / "outcome.json");
   } catch (const Error& second) {
     log.error("the outcome could not be written: {}", second.what());
   }

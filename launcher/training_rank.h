@@ -21,6 +21,6 @@ void train_rank(const RankOptions& options, parallel::Communicator& ranks, Log& 
                 const std::function<bool()>& stop_requested);
 
 /// outcome.json of an attempt that failed: kind and message of the error.
-void write_failure(const RankOptions& options, const std::exception& failure, Log& log);
+void write_failure(const RankOptions& options, int rank, const std::exception& failure, Log& log);
 
 }  // namespace stoa::launcher

@@ -1,6 +1,7 @@
 #include "stoa/trainer/loop/training_loop.h"
 
 #include <array>
+#include <cmath>
 #include <utility>
 
 #include "stoa/base/error.h"
@@ -107,8 +108,9 @@ TrainingLoop::StepResult TrainingLoop::step() {
   const LossSums sums = gradients_.finish_step();
   ++step_;
   StepResult result;
-  result.loss = sums.loss / double(tokens_per_step());
-  result.gradient_norm = optimizer_.norm(gradients_.gradients());
+  // Neither is ever below zero; abs takes the sign off a NaN, which would be printed.
+  result.loss = std::abs(sums.loss / double(tokens_per_step()));
+  result.gradient_norm = std::abs(optimizer_.norm(gradients_.gradients()));
   result.verdict = spikes_.judge(step_, result.loss, result.gradient_norm);
   if (result.verdict == StepVerdict::kApply) {
     ++updates_;
@@ -199,6 +201,8 @@ LoopOutcome TrainingLoop::run() {
     if (last || stopping || due(settings_.checkpoint.every_steps)) save();
     begin_s = parts_.clock.monotonic_s();
   }
+  // The last evaluation and checkpoint have drawn energy too.
+  all_told(energy_j_);
   return {step_ == settings_.training.steps, step_, energy_j_};
 }
 

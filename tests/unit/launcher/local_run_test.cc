@@ -22,14 +22,14 @@ using testing::HasSubstr;
 constexpr const char* kRanks = R"(
 run=$(dirname "$0"); attempt=$1; ending=$2
 say() { echo "$1" | tee -a "$run/metrics.jsonl"; }
-report() { echo "{\"version\":1,\"attempt\":\"$attempt\",\"kind\":\"$1\",\"step\":$2,\"checkpoint\":\"\",\"error_kind\":\"$3\",\"message\":\"$4\",\"energy_j\":12.5,\"time\":1764000009}" >"$run/outcome.json"; }
+report() { echo "{\"version\":1,\"attempt\":\"$attempt\",\"kind\":\"$1\",\"step\":$2,\"checkpoint\":\"\",\"error_kind\":\"$3\",\"message\":\"$4\",\"energy_j\":${5-12.5},\"time\":1764000009}" >"$run/outcome.json"; }
 say "{\"kind\":\"start\",\"step\":0,\"attempt\":\"$attempt\",\"ranks\":1,\"threads_per_rank\":1,\"isa\":\"plain\",\"parameters\":1000,\"time\":1764000000,\"host\":\"h\"}"
 for s in 1 2 3; do
   say "{\"kind\":\"step\",\"step\":$s,\"steps\":3,\"loss\":2.5,\"gradient_norm\":1,\"parameter_norm\":1,\"learning_rate\":1e-4,\"consumed_tokens\":$s,\"step_s\":0.1,\"tokens_per_s\":10,\"model_flops_utilisation\":0.4,\"peak_gflops\":5,\"resident_bytes\":1,\"energy_j\":$s,\"energy_source\":\"modelled\",\"skipped\":\"\",\"attempt\":\"$attempt\",\"time\":176400000$s}"
 done
 case $ending in
 finish) report finished 3 "" "" ;;
-diverge) report failed 2 numeric "the loss was not finite 11 times in a row" ;;
+diverge) report failed 0 numeric "the loss was not finite 11 times in a row" 0 ;;
 die) exit 137 ;;
 obey) trap 'report saved 3 "" ""; exit 0' USR2; kill -INT $PPID; for i in $(seq 1000); do sleep 0.01; done ;;
 esac
@@ -101,6 +101,12 @@ TEST_F(LocalRunTest, PassesOnTheKindAndTheMessageOfAFailure) {
     EXPECT_STREQ(failure.what(), "the loss was not finite 11 times in a row");
   }
   EXPECT_EQ(state().phase, cluster::RunPhase::kFailed);
+}
+
+TEST_F(LocalRunTest, AFailedAttemptHasTheStepAndTheEnergyOfItsLastLine) {
+  EXPECT_THROW(run("diverge"), Error);
+  EXPECT_EQ(state().attempts.at(0).ended->step, 3);
+  EXPECT_EQ(state().attempts.at(0).ended->energy_j, 3);
 }
 
 TEST_F(LocalRunTest, SaysWhichAttemptDiedWithoutAReport) {

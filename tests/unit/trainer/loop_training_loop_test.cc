@@ -150,7 +150,7 @@ TEST_F(LoopThreadRanksTraining, LearnsAndTellsWhatItDid) {
   for (const LoopOutcome& outcome : outcomes) {
     EXPECT_TRUE(outcome.finished);
     EXPECT_EQ(outcome.step, 12);
-    EXPECT_EQ(outcome.energy_j, 24) << "a joule a step on each of two ranks";
+    EXPECT_EQ(outcome.energy_j, 26) << "a joule a step and one at the end on each of two ranks";
   }
   const std::vector<Json> steps = lines("step"), evaluations = lines("evaluation");
   ASSERT_EQ(steps.size(), 12U);
@@ -218,6 +218,7 @@ TEST_F(LoopThreadRanksTraining, WhatIsNotFiniteIsSkippedAndThenEndsTheRunOnAllRa
   });
   ASSERT_EQ(failures.size(), 4U);
   for (const std::string& failure : failures) EXPECT_EQ(failure, failures[0]);
+  EXPECT_THAT(failures[0], HasSubstr(": nan (loss nan, gradient norm nan)"));
   EXPECT_THAT(failures[0], HasSubstr("4 steps in a row were not applied and training.spike.most_skips is 3"));
   const std::vector<Json> steps = lines("step");
   ASSERT_GE(steps.size(), 4U);
