@@ -105,6 +105,41 @@ TEST(Report, ARunThatHasNotTrainedStillHasAReport) {
   EXPECT_THAT(render_terminal(report, {}), HasSubstr("0.00 EUR"));
 }
 
+/// `"key":number` of the line becomes `"key":null`: how the trainer writes what is not finite.
+std::string with_null(std::string line, const std::string& key) {
+  const std::size_t at = line.find("\"" + key + "\":") + key.size() + 3;
+  return line.replace(at, line.find(',', at) - at, "null");
+}
+
+TEST(Report, ASkippedStepWithoutANumberIsCountedAndNotDrawn) {
+  std::string text = fixture_start(0, 1, 1);
+  for (const int step : {1, 2, 3, 4, 5}) {
+    std::string line = fixture_step(step, 5, 1, step);
+    if (step % 2 == 0) {
+      line = with_null(with_null(line, "loss"), "gradient_norm");
+      line.replace(line.find("\"skipped\":\"\""), 12, "\"skipped\":\"nan\"");
+    }
+    text += line;
+  }
+  RunState state;
+  apply(state, RunCreated{"r", 1}, "p");
+  const RunReport report = build_report(state, parse_metrics(text, "metrics.jsonl"), fixture_facts());
+  EXPECT_THAT(render_terminal(report, {}), HasSubstr("5 of 5  (2 skipped)"));
+  EXPECT_THAT(render_loss_curve(report, {}), Not(HasSubstr("nan")));
+  EXPECT_THAT(render_html(report), Not(HasSubstr("nan,")));
+  EXPECT_NO_THROW(parse_json(render_json(report), "report.json"));
+}
+
+TEST(Report, OneEvaluationIsAFigureAndNoChange) {
+  RunState state;
+  apply(state, RunCreated{"r", 1}, "p");
+  const RunReport report =
+      build_report(state, parse_metrics(fixture_evaluation(0, 3.5), "metrics.jsonl"), fixture_facts());
+  const std::string terminal = render_terminal(report, {});
+  EXPECT_THAT(terminal, HasSubstr("3.500  (at step 0)"));
+  EXPECT_THAT(terminal, HasSubstr("350  (per token, step 0)"));
+}
+
 TEST(ReportHtml, IsAsInTheGoldenFile) { expect_golden("report.html", render_html(fixture_report())); }
 
 TEST(ReportHtml, FetchesNothing) {
