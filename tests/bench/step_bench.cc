@@ -150,8 +150,8 @@ int main(int count, char** arguments) {
                100 * training_flops_per_token(model) * tokens_per_s / (peak * 1e9));
     fmt::print("  page faults in a later step          {:10}\n", *std::max_element(faults.begin(), faults.end()));
     fmt::print("  allocations of a page or more        {:10}\n", *std::max_element(allocations.begin(), allocations.end()));
-    fmt::print("  exec to first forward pass           {:10.2f} s (memory ready {:.2f}, weights {:.2f})\n",
-               forward_s - exec_begin_s, allocated_s - exec_begin_s, initialised_s - exec_begin_s);
+    fmt::print("  exec to first forward pass           {:10.2f} s begun, {:.2f} done (memory ready {:.2f})\n",
+               initialised_s - exec_begin_s, forward_s - exec_begin_s, allocated_s - exec_begin_s);
     fmt::print("  largest resident size                {:>10}\n", [] {
       rusage usage{};
       getrusage(RUSAGE_SELF, &usage);
