@@ -1,2 +1,0 @@
-add_executable(step_bench step_bench.cc)
-target_link_libraries(step_bench PRIVATE stoa_flags stoa_loop stoa_parallel_mpi)
