@@ -1,9 +1,11 @@
-// Whole training steps of GPT-2 124M and a small model: tokens/s, share of the measured matrix peak (6ND + causal attention),
-// page faults and allocations in a step, and the time from exec to the end of the first forward pass. Why: the design of the
-// step (memory planned once, pinned workers, one pool) promises these figures, and a change must show what it does to them.
+// Whole training steps of GPT-2 124M and a small model: tokens/s, share of the measured matrix peak (6ND + causal
+// attention), page faults and allocations in a step, and the time from exec to the end of the first forward pass. Why:
+// the design of the step (memory planned once, pinned workers, one pool) promises these figures, and a change must show
+// what it does to them.
 //
-//   step_bench MODEL SAMPLES PRECISION [STEPS]      MODEL gpt2_124m (T 512) | small (L 6, D 384, V 8192, T 256); fp32 | bf16
-//   mpirun -np 2 --bind-to none step_bench ...      two ranks of one thread each; alone it uses all allowed processors
+//   step_bench MODEL SAMPLES PRECISION [STEPS]      MODEL gpt2_124m (T 512) | small (L 6, D 384, V 8192, T 256); fp32 |
+//   bf16 mpirun -np 2 --bind-to none step_bench ...      two ranks of one thread each; alone it uses all allowed
+//   processors
 #include <fmt/format.h>
 #include <malloc.h>
 #include <sys/resource.h>
@@ -143,13 +145,14 @@ int main(int count, char** arguments) {
   ranks.all_reduce(std::span(&peak, 1), parallel::ReduceOp::kSum, "peak");
   if (ranks.rank() == 0) {
     const double tokens_per_s = all_tokens / median(step_s);
-    fmt::print("{} {} x {} {} on {} ranks x {} threads, {}\n", arguments[1], arguments[2], model.context_length, arguments[3],
-               ranks.size(), queue.threads(), cpu::isa_name(queue.isa()));
+    fmt::print("{} {} x {} {} on {} ranks x {} threads, {}\n", arguments[1], arguments[2], model.context_length,
+               arguments[3], ranks.size(), queue.threads(), cpu::isa_name(queue.isa()));
     fmt::print("  tokens/s (median of {} steps)        {:10.0f}\n", steps, tokens_per_s);
     fmt::print("  share of measured peak {:7.0f} GFLOP/s {:9.1f} %\n", peak,
                100 * training_flops_per_token(model) * tokens_per_s / (peak * 1e9));
     fmt::print("  page faults in a later step          {:10}\n", *std::max_element(faults.begin(), faults.end()));
-    fmt::print("  allocations of a page or more        {:10}\n", *std::max_element(allocations.begin(), allocations.end()));
+    fmt::print("  allocations of a page or more        {:10}\n",
+               *std::max_element(allocations.begin(), allocations.end()));
     fmt::print("  exec to first forward pass           {:10.2f} s begun, {:.2f} done (memory ready {:.2f})\n",
                initialised_s - exec_begin_s, forward_s - exec_begin_s, allocated_s - exec_begin_s);
     fmt::print("  largest resident size                {:>10}\n", [] {

@@ -31,14 +31,16 @@ inline void philox(std::uint32_t key_low, std::uint32_t key_high, Counters& coun
   }
 }
 
-/// 32 bits plus a half as a float, the conversion of a signed integer being the one that all processors have as vectors.
+/// 32 bits plus a half as a float, the conversion of a signed integer being the one that all processors have as
+/// vectors.
 inline float with_half(std::uint32_t bits) {
   return static_cast<float>(static_cast<std::int32_t>(bits >> 1)) * 2.0F +
          (static_cast<float>(static_cast<std::int32_t>(bits & 1U)) + 0.5F);
 }
 
 /// ln(u) of u = (a + 1/2) / 2^32. u = m 2^e with m in [sqrt(1/2), sqrt(2)), ln m = 2 atanh(s), s = (m - 1) / (m + 1),
-/// |s| < 0.172; its series to s^9 is off by 2 s^11 / 11 < 1e-9. Close to 1, m - 1 is taken from 1 - u, which is exact there.
+/// |s| < 0.172; its series to s^9 is off by 2 s^11 / 11 < 1e-9. Close to 1, m - 1 is taken from 1 - u, which is exact
+/// there.
 inline float natural_log(std::uint32_t a) {
   const float u = with_half(a) * 0x1p-32F;
   const float complement = with_half(~a) * 0x1p-32F;
