@@ -5,6 +5,7 @@
 #include "stoa/base/units.h"
 #include "stoa/checkpoint/checkpoint_store.h"
 #include "stoa/checkpoint/publication.h"
+#include "stoa/trainer/model/identity.h"
 #include "stoa/trainer/model/parameter_pieces.h"
 
 namespace stoa::launcher {
@@ -60,6 +61,10 @@ void TrainedModel::load(const std::filesystem::path& folder, Log& log) {
   if (!std::filesystem::is_directory(folder, ignored)) throw CheckpointError("{}: no such checkpoint", folder.string());
   // The store makes its directory where that is missing: here it is not.
   checkpoint::CheckpointStore store(std::filesystem::absolute(folder).parent_path(), "reader", log);
+  const Json saved = store.read_state(folder).state;
+  if (saved.is_object() && saved.contains("identity"))
+    trainer::require_same_identity(Json{{"model", saved["identity"].value("model", Json())}},
+                                   {{"model", trainer::model_identity(experiment_.model)}}, folder.string());
   const auto pieces = trainer::pieces_to_load(table_, "parameters", parameters_.masters());
   const checkpoint::CheckpointState state = store.load(folder, pieces);
   require_tokenizer(state, tokenizer_, folder, experiment_.data.tokenizer);

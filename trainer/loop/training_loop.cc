@@ -8,6 +8,7 @@
 #include "stoa/base/units.h"
 #include "stoa/trainer/kernels/peak.h"
 #include "stoa/trainer/loop/evaluation.h"
+#include "stoa/trainer/model/identity.h"
 #include "stoa/trainer/model/parameter_pieces.h"
 #include "stoa/trainer/optimizer/learning_rate.h"
 
@@ -23,19 +24,8 @@ Json identity(const LoopSettings& settings, const Json& data) {
   return {{"seed", settings.training.seed},
           {"global_batch", settings.training.global_batch},
           {"precision", settings.training.precision == Precision::kBf16 ? "bf16" : "fp32"},
+          {"model", model_identity(settings.model)},
           {"data", data}};
-}
-
-void require_identity(const Json& saved, const Json& now, const std::string& place) {
-  for (const auto& [key, value] : now.items()) {
-    const Json before = saved.is_object() && saved.contains(key) ? saved.at(key) : Json();
-    if (value.is_object())
-      require_identity(before, value, place + "." + key);
-    else if (before != value)
-      throw CheckpointError(
-          "the checkpoint was made with {}.{} = {}, and it is {} now: a resumed run would not be the same run", place,
-          key, before.dump(), value.dump());
-  }
 }
 
 }  // namespace
@@ -70,8 +60,8 @@ void TrainingLoop::start() {
   for (auto& piece : pieces_to_load(table_, "adam_v", optimizer_.second_moments())) pieces.push_back(std::move(piece));
   if (const auto saved = parts_.store.load_newest(pieces, parts_.ranks)) {
     const std::string place = "checkpoint of step " + std::to_string(saved->step);
-    require_identity(json_field<Json>(saved->state, "identity", place), identity(settings_, parts_.data_identity),
-                     "run");
+    require_same_identity(json_field<Json>(saved->state, "identity", place), identity(settings_, parts_.data_identity),
+                          place);
     step_ = saved_step_ = saved->step;
     updates_ = json_field<std::int64_t>(saved->state, "updates", place);
     spikes_.restore(json_field<Json>(saved->state, "spikes", place), place);

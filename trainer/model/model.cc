@@ -7,7 +7,7 @@
 #include <map>
 
 #include "stoa/base/checksum.h"
-#include "stoa/trainer/kernels/philox.h"
+#include "stoa/trainer/kernels/random_normal.h"
 #include "stoa/trainer/model/transformer_buffers.h"
 
 namespace stoa::trainer {
@@ -36,20 +36,6 @@ void plan_transformer(const ParameterTable& table, const ModelShape& shape, int 
   carve_activations<T>(activations, table, sizes, shape.use);
   Carver workspace(MemoryKind::kWorkspace, &memory);
   carve_workspace<T>(workspace, table, sizes, shape.use, threads);
-}
-
-/// N(0, std^2) of elements [begin, end) of a parameter, four to a Philox block.
-void fill_normal(PhiloxKey key, float std_deviation, std::int64_t begin, std::int64_t end, std::span<float> values) {
-  for (std::int64_t block = begin / 4; block * 4 < end; ++block) {
-    const PhiloxBlock bits = philox_block(key, std::uint64_t(block));
-    const auto low = normal_pair(bits[0], bits[1]);
-    const auto high = normal_pair(bits[2], bits[3]);
-    const float four[4] = {low[0], low[1], high[0], high[1]};
-    for (std::int64_t lane = 0; lane < 4; ++lane) {
-      const std::int64_t element = block * 4 + lane;
-      if (element >= begin && element < end) values[std::size_t(element)] = std_deviation * four[lane];
-    }
-  }
 }
 
 }  // namespace
@@ -85,7 +71,6 @@ MemoryTable plan_memory(const ParameterTable& table, Precision precision, const 
 
 void initialize_parameters(cpu::Queue& queue, const ParameterTable& table, std::uint64_t seed,
                            std::span<float> masters) {
-  fill(queue, 0, masters);
   const ModelSettings& model = table.model;
   const double residual_std = model.initial_std / std::sqrt(2.0 * double(model.layers));
   for (const Parameter& parameter : table.parameters) {
@@ -99,9 +84,7 @@ void initialize_parameters(cpu::Queue& queue, const ParameterTable& table, std::
         static_cast<float>(parameter.initializer == Initializer::kNormal ? model.initial_std : residual_std);
     const PhiloxKey key =
         philox_key(seed, RandomPurpose::kInitialWeights, xxh3_64(std::as_bytes(std::span(parameter.name))));
-    queue.parallel_for(parameter.elements, 4096, [&](std::int64_t begin, std::int64_t end) {
-      fill_normal(key, std_deviation, begin, end, values);
-    });
+    fill_normal(queue, key, std_deviation, values);
   }
 }
 

@@ -94,7 +94,8 @@ std::unique_ptr<Model> make_model(cpu::Queue& queue, const ParameterTable& table
 MemoryTable plan_memory(const ParameterTable& table, Precision precision, const ModelShape& shape, int threads,
                         std::int64_t gradient_buffers);
 
-/// Initial weights, a function of (seed, name, global element index) alone: the same on any layout.
+/// Initial weights, a function of (seed, name, global element index) alone: the same on any layout. REQUIRES: masters
+/// are as ModelParameters made them (zero): padding and zero-initialised parameters are not written.
 void initialize_parameters(cpu::Queue& queue, const ParameterTable& table, std::uint64_t seed,
                            std::span<float> masters);
 

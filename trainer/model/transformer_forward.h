@@ -25,8 +25,6 @@ Transformer<Queue, T>::Transformer(Queue& queue, const ParameterTable& table, co
   workspace_memory_ = PageBuffer(workspace.size_bytes());
   Carver work(workspace_memory_.bytes());
   work_ = carve_workspace<T>(work, table, sizes_, shape.use, queue.threads());
-  fill(queue_, 0, activation_memory_.as<float>());  // all pages are touched here, none in a step
-  fill(queue_, 0, workspace_memory_.as<float>());
   if (gpt2()) return;
   const auto rope_floats = static_cast<std::size_t>(model_.context_length * model_.head_width);
   table_memory_ = PageBuffer(rope_floats * sizeof(float));

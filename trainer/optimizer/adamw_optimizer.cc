@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "stoa/parallel/tree_order.h"
-#include "stoa/trainer/kernels/elementwise.h"
 
 namespace stoa::trainer {
 
@@ -24,8 +23,6 @@ AdamWOptimizer::AdamWOptimizer(cpu::Queue& queue, const ParameterTable& table, c
     else
       runs_.push_back({std::size_t(parameter.offset), std::size_t(end - parameter.offset), parameter.decayed()});
   }
-  fill(queue_, 0, first_moments());
-  fill(queue_, 0, second_moments());
 }
 
 double AdamWOptimizer::norm(std::span<const float> values) {

@@ -21,7 +21,6 @@ GradientAccumulation::GradientAccumulation(cpu::Queue& queue, const ParameterTab
     own_.emplace_back(elements * sizeof(float));
     slots_.push_back(own_.back().as<float>().first(elements));
   }
-  for (const auto slot : slots_) fill(queue_, 0, slot);
   losses_.reserve(micro_batches_);
 }
 

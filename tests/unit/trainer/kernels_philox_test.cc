@@ -3,6 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <set>
+#include <vector>
+
+#include "stoa/tests/unit/trainer/kernel_cases.h"
+#include "stoa/trainer/kernels/random_normal.h"
 
 namespace stoa::trainer {
 namespace {
@@ -58,6 +62,24 @@ TEST(Philox, NormalNumbersHaveMeanZeroVarianceOneAndAreFinite) {
   EXPECT_NEAR(product / kPairs, 0, 0.0224);
   for (const std::uint32_t extreme : {0U, 0xffffffffU})
     for (const float value : normal_pair(extreme, extreme)) EXPECT_LT(std::abs(value), 7.0F);
+}
+
+// Single precision: 6e-8 relative in radius and angle, a few roundings each, values up to 6.7.
+TEST(FillNormal, GivesTheNumbersOfNormalPairOnEveryInstructionSet) {
+  constexpr std::size_t kCount = 40 * 1024 + 33;
+  const PhiloxKey key{7, 11};
+  std::vector<float> first;
+  on_each_isa(2, [&](cpu::Queue& queue) {
+    std::vector<float> values(kCount);
+    fill_normal(queue, key, 1, values);
+    for (std::size_t i = 0; i < kCount; ++i) {
+      const PhiloxBlock block = philox_block(key, i / 4);
+      const std::size_t word = i % 4 / 2 * 2;
+      ASSERT_NEAR(values[i], normal_pair(block[word], block[word + 1])[i % 2], 2e-6F) << i;
+    }
+    if (first.empty()) first = values;
+    EXPECT_EQ(values, first);
+  });
 }
 
 }  // namespace

@@ -1,2 +1,0 @@
-add_executable(all_reduce_bench all_reduce_bench.cc)
-target_link_libraries(all_reduce_bench PRIVATE stoa_flags stoa_parallel_mpi PkgConfig::MPI)

@@ -1,2 +1,0 @@
-add_executable(checkpoint_bench checkpoint_bench.cc)
-target_link_libraries(checkpoint_bench PRIVATE stoa_flags stoa_checkpoint benchmark::benchmark)

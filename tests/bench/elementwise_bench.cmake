@@ -1,2 +1,0 @@
-add_executable(elementwise_bench elementwise_bench.cc)
-target_link_libraries(elementwise_bench PRIVATE stoa_flags stoa_kernels benchmark::benchmark_main)

@@ -1,2 +1,0 @@
-add_executable(generation_bench generation_bench.cc)
-target_link_libraries(generation_bench PRIVATE stoa_flags stoa_model benchmark::benchmark)

@@ -1,2 +1,0 @@
-add_executable(kernels_bench kernels_bench.cc)
-target_link_libraries(kernels_bench PRIVATE stoa_flags stoa_kernels benchmark::benchmark_main)

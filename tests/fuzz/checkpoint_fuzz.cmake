@@ -1,1 +1,0 @@
-stoa_fuzz(manifest_fuzz SOURCES manifest_fuzz.cc LINKS stoa_checkpoint)
