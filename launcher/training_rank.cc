@@ -1,5 +1,7 @@
 #include "stoa/launcher/training_rank.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <optional>
 #include <vector>
@@ -37,9 +39,12 @@ class RankPower final : public trainer::PowerMeter {
   cluster::ModelledPower modelled_;
 };
 
+/// Ranks that fail together all write it: each under a name of its own first.
 void write_outcome(const std::filesystem::path& run_directory, Json outcome, const Clock& clock) {
   outcome["time"] = clock.unix_s();
-  write_file_durably(run_directory / "outcome.json", outcome.dump(1) + "\n");
+  const auto own = run_directory / fmt::format("outcome-{}-{}.json", trainer::host_name(), ::getpid());
+  write_file_durably(own, outcome.dump(1) + "\n");
+  rename_durably(own, run_directory / "outcome.json");
 }
 
 trainer::cpu::QueueSettings queue_settings(const Experiment& experiment, const parallel::Communicator& ranks,
