@@ -98,6 +98,7 @@ struct Stop {
   std::string to;
   int signal;
 };
+std::ostream& operator<<(std::ostream& out, const Stop& stop) { return out << stop.name; }
 
 class OrderlyStop : public testing::TestWithParam<Stop> {};
 
