@@ -91,10 +91,13 @@ std::string read_text_file(const std::filesystem::path& path) {
 
 void write_file_durably(const std::filesystem::path& path, std::string_view text) {
   const std::filesystem::path beside = path.string() + ".partial";
-  {
+  try {
     const FileDescriptor fd = open_file(beside, O_WRONLY | O_CREAT | O_TRUNC);
     write_all(fd.get(), as_bytes(text), beside);
     sync_file(fd.get(), beside);
+  } catch (const StorageError&) {
+    ::unlink(beside.c_str());
+    throw;
   }
   rename_durably(beside, path);
 }

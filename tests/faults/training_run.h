@@ -135,7 +135,7 @@ class TrainingFolder {
   TrainingFolder(const TrainingFolder&) = delete;
   TrainingFolder& operator=(const TrainingFolder&) = delete;
   ~TrainingFolder() {
-    for (const RunningProcess& process : running()) ::kill(process.pid, SIGKILL);
+    wait_until([this] { return kill_all() == 0; }, 10);
     std::error_code ignored;
     fs::remove_all(path_, ignored);
   }
@@ -215,8 +215,11 @@ class TrainingFolder {
   bool nothing_is_running(double deadline_s = 20) const {
     return wait_until([this] { return running().empty(); }, deadline_s);
   }
-  void kill_all() const {
-    for (const RunningProcess& process : running()) ::kill(process.pid, SIGKILL);
+  /// How many there were.
+  std::size_t kill_all() const {
+    const auto processes = running();
+    for (const RunningProcess& process : processes) ::kill(process.pid, SIGKILL);
+    return processes.size();
   }
 
   /// The last step that a run has told of; 0 before the first.

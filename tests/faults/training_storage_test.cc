@@ -48,6 +48,9 @@ TEST(TrainingStorage, AFullDiskLeavesTheLastCheckpointAndTheRunGoesOnOnceThereIs
   EXPECT_TRUE(fs::exists(directory / "checkpoints/step-00000005/manifest.json"));
   EXPECT_FALSE(fs::exists(directory / "checkpoints/step-00000010"));
 
+  for (const auto& entry : fs::directory_iterator(directory))
+    EXPECT_NE(entry.path().extension(), ".partial") << entry.path();
+
   ASSERT_TRUE(disk->resize("size=64m"));
   const CommandEnd again = folder.run("full", kThirtySteps);
   EXPECT_EQ(again.process.exit_code, kExitFinished) << again.err;

@@ -12,6 +12,7 @@ struct Layout {
   std::string name;
   std::vector<std::string> overrides;
 };
+std::ostream& operator<<(std::ostream& out, const Layout& layout) { return out << layout.name; }
 
 class LayoutBits : public testing::TestWithParam<Layout> {
  protected:

@@ -31,6 +31,7 @@ case $ending in
 finish) report finished 3 "" "" ;;
 diverge) report failed 0 numeric "the loss was not finite 11 times in a row" 0 ;;
 die) exit 137 ;;
+full) exit 6 ;;
 obey) trap 'report saved 3 "" ""; exit 0' USR2; kill -INT $PPID; for i in $(seq 1000); do sleep 0.01; done ;;
 esac
 )";
@@ -113,7 +114,8 @@ TEST_F(LocalRunTest, SaysWhichAttemptDiedWithoutAReport) {
   try {
     run("die");
     FAIL() << "returned";
-  } catch (const CommError& failure) {
+  } catch (const Error& failure) {
+    EXPECT_EQ(failure.kind(), ErrorKind::kComm);
     EXPECT_THAT(failure.what(),
                 HasSubstr(": attempt 1 died without a report (a rank: signal 9, Killed), last heard of at step 3; the "
                           "same command goes on from the last checkpoint"));
@@ -121,6 +123,17 @@ TEST_F(LocalRunTest, SaysWhichAttemptDiedWithoutAReport) {
   EXPECT_EQ(state().phase, cluster::RunPhase::kLost);
   EXPECT_EQ(run("finish"), kExitFinished);
   EXPECT_EQ(state().attempts.at(1).started.attempt, "2");
+}
+
+TEST_F(LocalRunTest, TakesTheKindFromTheExitCodeWhereARankCouldWriteNoReport) {
+  try {
+    run("full");
+    FAIL() << "returned";
+  } catch (const Error& failure) {
+    EXPECT_EQ(failure.kind(), ErrorKind::kStorage);
+    EXPECT_THAT(failure.what(),
+                HasSubstr(run_.path.string() + ": attempt 1 died without a report (mpirun: exit code 6)"));
+  }
 }
 
 TEST_F(LocalRunTest, AsksTheRanksToSaveOnTheFirstInterrupt) {
