@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "stoa/base/error.h"
 #include "stoa/base/log.h"
@@ -66,6 +67,20 @@ cluster::RunRecord::SignOfLife last_sign(const RunDirectory& run, const std::str
     if (step.attempt == attempt && step.time >= sign.time)
       sign = {.time = step.time, .step = step.step, .energy_j = step.energy_j, .energy_source = step.energy_source};
   return sign;
+}
+
+/// A rank that cannot write its outcome, on a full disk for one, still ends the job with the code of its error.
+ErrorKind unreported_kind(const ProcessEnd& mpirun) {
+  const bool is_told = mpirun.signal == 0 && mpirun.exit_code > exit_code(ErrorKind::kInternal) &&
+                       mpirun.exit_code <= exit_code(ErrorKind::kResource);
+  return is_told ? static_cast<ErrorKind>(mpirun.exit_code) : ErrorKind::kComm;
+}
+
+std::string describe_end(const ProcessEnd& mpirun) {
+  if (mpirun.signal != 0) return fmt::format("mpirun: signal {}, {}", mpirun.signal, ::strsignal(mpirun.signal));
+  if (mpirun.exit_code > 128)
+    return fmt::format("a rank: signal {}, {}", mpirun.exit_code - 128, ::strsignal(mpirun.exit_code - 128));
+  return fmt::format("mpirun: exit code {}", mpirun.exit_code);
 }
 
 class LocalRun {
@@ -208,13 +223,10 @@ class LocalRun {
     write_report(reported && outcome->kind == Outcome::Kind::kFinished);
     if (reported) return conclude(*outcome);
     if (end.stop == StopRequest::kAtOnce) return 128 + end.stop_signal;
-    throw CommError(
-        "attempt {} died without a report ({}), last heard of at step {}; the same command goes on from the last "
-        "checkpoint",
-        started_.attempt,
-        end.process.signal != 0 ? fmt::format("mpirun: signal {}", end.process.signal)
-                                : fmt::format("mpirun: exit code {}", end.process.exit_code),
-        sign.step);
+    throw Error(unreported_kind(end.process),
+                fmt::format("{}: attempt {} died without a report ({}), last heard of at step {}; the same command "
+                            "goes on from the last checkpoint",
+                            run_.path.string(), started_.attempt, describe_end(end.process), sign.step));
   }
 
   int conclude(const Outcome& outcome) {

@@ -1,4 +1,7 @@
 // stoa-train: one rank of a run, started by mpirun or srun. `stoa run` is the command for people.
+#include <sys/prctl.h>
+#include <unistd.h>
+
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -24,6 +27,20 @@ constexpr std::string_view kUsage =
 volatile std::sig_atomic_t stop_flag = 0;
 
 void ask_to_stop(int) { stop_flag = 1; }
+
+pid_t starter = 0;
+
+/// The signal comes also where only a thread of the starter ended: then nothing has happened.
+void end_with_starter(int) {
+  if (::getppid() != starter) ::_exit(stoa::exit_code(stoa::ErrorKind::kComm));
+}
+
+/// A rank ends with the process that started it: an mpirun killed by SIGKILL can tell its ranks nothing.
+void follow_starter() {
+  starter = ::getppid();
+  std::signal(SIGHUP, end_with_starter);
+  ::prctl(PR_SET_PDEATHSIG, SIGHUP);
+}
 
 stoa::launcher::RankOptions parse(int count, char** arguments) {
   stoa::launcher::RankOptions options;
@@ -80,7 +97,10 @@ int main(int count, char** arguments) {
   }
   std::signal(SIGUSR2, ask_to_stop);
   std::signal(SIGTERM, ask_to_stop);
+  // Writing to a closed pipe or beyond the limit of a file's size fails with an error that names the place.
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
+  follow_starter();
   try {
     run_rank(parse(count, arguments));
     return 0;

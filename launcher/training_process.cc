@@ -126,13 +126,11 @@ ProcessSettings rank_command(const RankCommand& command) {
       find_program(beside) ? beside : program_or_refuse("stoa-train", "it belongs beside stoa or in PATH");
   ProcessSettings settings;
   // The slots are given, because mpirun counts cores and would refuse a rank for each hardware thread.
-  settings.argv = {mpirun,
-                   "--bind-to",
-                   "none",
-                   "--host",
-                   fmt::format("localhost:{}", command.ranks),
-                   "-np",
-                   fmt::format("{}", command.ranks)};
+  // Quiet: how an attempt ended is told by the rank that failed and by `stoa`, not by banners of mpirun.
+  settings.argv = {mpirun,      "--quiet",
+                   "--bind-to", "none",
+                   "--host",    fmt::format("localhost:{}", command.ranks),
+                   "-np",       fmt::format("{}", command.ranks)};
   settings.argv.insert(settings.argv.end(), {train, command.spec.string(), "--attempt", command.attempt});
   // mpirun ends its ranks on SIGTERM; killed by SIGKILL it would leave them behind.
   settings.parent_death_signal = SIGTERM;

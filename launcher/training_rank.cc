@@ -14,6 +14,7 @@
 #include "stoa/launcher/experiment.h"
 #include "stoa/launcher/machine_choice.h"
 #include "stoa/trainer/data/tokenizer.h"
+#include "stoa/trainer/loop/text_evaluation.h"
 #include "stoa/trainer/loop/training_loop.h"
 
 namespace stoa::launcher {
@@ -39,16 +40,6 @@ class RankPower final : public trainer::PowerMeter {
 void write_outcome(const std::filesystem::path& file, Json outcome, const Clock& clock) {
   outcome["time"] = clock.unix_s();
   write_file_durably(file, outcome.dump(1) + "\n");
-}
-
-std::vector<std::int32_t> bytes_of_tokens(const trainer::Tokenizer& tokenizer) {
-  std::vector<std::int32_t> bytes(std::size_t(tokenizer.vocabulary_size()));
-  for (std::size_t id = 0; id < bytes.size(); ++id) {
-    const auto token = std::int32_t(id);
-    // End-of-text stands for no byte of the text.
-    bytes[id] = token == tokenizer.end_of_text() ? 0 : std::int32_t(tokenizer.decode({&token, 1}).size());
-  }
-  return bytes;
 }
 
 trainer::cpu::QueueSettings queue_settings(const Experiment& experiment, const parallel::Communicator& ranks,
@@ -80,7 +71,7 @@ void train_rank(const RankOptions& options, parallel::Communicator& ranks, Log& 
   std::string tokenizer_fingerprint;
   if (!experiment.data.tokenizer.empty()) {
     const auto tokenizer = trainer::Tokenizer::load(experiment.data.tokenizer);
-    token_bytes = bytes_of_tokens(tokenizer);
+    token_bytes = trainer::text_bytes_of_tokens(tokenizer);
     token_bytes.resize(std::size_t(std::max(experiment.model.vocabulary_size, tokenizer.vocabulary_size())));
     tokenizer_fingerprint = tokenizer.fingerprint();
   }

@@ -26,6 +26,7 @@ struct GroupKind {
   /// Runs body on those ranks that live in this process. Throws what body threw.
   std::function<void(double deadline_s, const RankBody& body)> run;
   Failure failure = Failure::kAtOnce;
+  std::string why_not = "";  ///< why these ranks cannot form such a group; empty where they can
 };
 
 inline std::ostream& operator<<(std::ostream& out, const GroupKind& kind) { return out << kind.name; }
@@ -34,6 +35,10 @@ class CommunicatorConformance : public testing::TestWithParam<GroupKind> {
  protected:
   static constexpr double kLong_s = 60;
   static constexpr double kShort_s = 0.3;
+
+  void SetUp() override {
+    if (!GetParam().why_not.empty()) GTEST_SKIP() << GetParam().why_not;
+  }
 
   /// On a machine that other work keeps busy nothing here takes this long.
   void run(const RankBody& body) { GetParam().run(kLong_s, body); }

@@ -10,7 +10,11 @@ namespace {
 
 MpiSession* session = nullptr;
 
-std::vector<GroupKind> mpi_kinds(int ranks) {
+std::vector<GroupKind> mpi_kinds() {
+  const MpiCommunicator job(*session, 60, NodePath::kMessages);
+  const int ranks = job.size();
+  // The same on every rank: no node holds all of them, or one does.
+  const bool one_node = job.local_size() == ranks;
   std::vector<GroupKind> kinds;
   for (const NodePath path : {NodePath::kSharedMemory, NodePath::kMessages}) {
     const bool shared = path == NodePath::kSharedMemory;
@@ -23,17 +27,16 @@ std::vector<GroupKind> mpi_kinds(int ranks) {
                            EXPECT_EQ(group.shares_memory(), shared);
                            body(group, side);
                          },
-                     .failure = shared ? Failure::kAtOnce : Failure::kAtDeadline});
+                     .failure = shared ? Failure::kAtOnce : Failure::kAtDeadline,
+                     .why_not = shared && !one_node ? "the ranks are on several nodes: they share no memory" : ""});
   }
   return kinds;
 }
 
-int ranks_of_job() { return MpiCommunicator(*session, 60, NodePath::kMessages).size(); }
-
 }  // namespace
 
 // The number of ranks is known only once MPI runs, which is before main's RUN_ALL_TESTS evaluates this.
-INSTANTIATE_TEST_SUITE_P(Mpi, CommunicatorConformance, testing::ValuesIn(mpi_kinds(ranks_of_job())),
+INSTANTIATE_TEST_SUITE_P(Mpi, CommunicatorConformance, testing::ValuesIn(mpi_kinds()),
                          [](const auto& instance) { return instance.param.name; });
 
 }  // namespace stoa::parallel
