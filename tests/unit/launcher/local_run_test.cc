@@ -113,7 +113,8 @@ TEST_F(LocalRunTest, SaysWhichAttemptDiedWithoutAReport) {
   try {
     run("die");
     FAIL() << "returned";
-  } catch (const CommError& failure) {
+  } catch (const Error& failure) {
+    EXPECT_EQ(failure.kind(), ErrorKind::kComm);
     EXPECT_THAT(failure.what(),
                 HasSubstr(": attempt 1 died without a report (a rank: signal 9, Killed), last heard of at step 3; the "
                           "same command goes on from the last checkpoint"));
