@@ -7,6 +7,7 @@
 
 #include "stoa/base/error.h"
 #include "stoa/base/units.h"
+#include "stoa/cluster/report.h"
 #include "stoa/trainer/loop/training_loop.h"
 
 namespace stoa::launcher {
@@ -40,6 +41,12 @@ cluster::Price price_of(const Plan& plan, const cluster::MachineSettings& machin
                                     .energy_j = watts * *plan.seconds,
                                     .energy_source = "modelled"},
                machine);
+}
+
+/// Whole cents, and of what is less than one unit all that counts.
+std::string money(const cluster::Price& price) {
+  return price.money() < 1 ? cluster::format_money(price.money_micros, price.currency)
+                           : fmt::format("{:.2f} {}", price.money(), price.currency);
 }
 
 constexpr double kGib = 1024.0 * 1024 * 1024;
@@ -127,7 +134,7 @@ std::string plan_text(const Plan& p, const cluster::MachineSettings& machine, co
               "assumed; give another with --utilisation");
   text += row("Time", format_duration(*p.seconds));
   text += row(p.resource == "core" ? "Core-hours" : "GPU-hours", three_digits(p.price->resource_hours()));
-  text += row("Price", fmt::format("{:.2f} {}", p.price->money(), p.price->currency),
+  text += row("Price", money(*p.price),
               fmt::format("{} {} an hour: {}", machine.rate.price, machine.rate.currency, machine.rate.source));
   text += row("Energy", fmt::format("{} kWh", three_digits(p.price->energy_kwh)),
               fmt::format("modelled; {} kWh with PUE {}: {}", three_digits(p.price->facility_kwh),

@@ -14,6 +14,7 @@
 #include "stoa/parallel/one_rank.h"
 #include "stoa/tests/unit/trainer/data_scratch.h"
 #include "stoa/trainer/data/tokenizer.h"
+#include "stoa/trainer/model/identity.h"
 #include "stoa/trainer/model/model.h"
 #include "stoa/trainer/model/parameter_pieces.h"
 
@@ -83,7 +84,9 @@ class Inference : public testing::Test {
     Log log(stderr, "test", LogLevel::kError);
     parallel::OneRank rank;
     checkpoint::CheckpointStore store(folder_ / "run" / "checkpoints", "1", log);
-    store.save({step, {{"identity", {{"data", {{"tokenizer", fingerprint}}}}}}}, pieces, rank, 5);
+    const Json identity = {{"model", trainer::model_identity(experiment.model)},
+                           {"data", {{"tokenizer", fingerprint}}}};
+    store.save({step, {{"identity", identity}}}, pieces, rank, 5);
   }
 
   Said stoa(std::vector<std::string> words) {

@@ -244,16 +244,16 @@ TEST_F(LoopThreadRanksTraining, ACheckpointOfAnotherRunIsRefusedByWhatDiffers) {
   attempt(1, "1");
   const LoopSettings as_saved = settings_;
   settings_.training.seed = 6;
-  EXPECT_THAT(refusal(), HasSubstr("made with run.seed = 5, and it is 6 now"));
+  EXPECT_THAT(refusal(), HasSubstr("step 2.seed was 5 when this checkpoint was made, and is 6 now"));
   settings_ = as_saved;
   settings_.training.global_batch = 16;
-  EXPECT_THAT(refusal(), HasSubstr("run.global_batch = 8, and it is 16 now"));
+  EXPECT_THAT(refusal(), HasSubstr("step 2.global_batch was 8 when"));
   settings_ = as_saved;
   settings_.training.precision = Precision::kBf16;
-  EXPECT_THAT(refusal(), HasSubstr("run.precision = \"fp32\", and it is \"bf16\" now"));
+  EXPECT_THAT(refusal(), HasSubstr("step 2.precision was \"fp32\" when"));
   settings_ = as_saved;
   data_tokens_ = 778;
-  EXPECT_THAT(refusal(), HasSubstr("run.data.tokens = 777, and it is 778 now"));
+  EXPECT_THAT(refusal(), HasSubstr("step 2.data.tokens was 777 when"));
 }
 
 TEST_F(LoopThreadRanksTraining, ACheckpointOfAnotherModelIsRefusedByTheTensorThatDiffers) {
