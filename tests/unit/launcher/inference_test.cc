@@ -12,6 +12,7 @@
 #include "stoa/launcher/command_line.h"
 #include "stoa/launcher/experiment.h"
 #include "stoa/parallel/one_rank.h"
+#include "stoa/tests/unit/launcher/captured.h"
 #include "stoa/tests/unit/trainer/data_scratch.h"
 #include "stoa/trainer/data/tokenizer.h"
 #include "stoa/trainer/model/identity.h"
@@ -24,27 +25,6 @@ namespace {
 constexpr std::int64_t kVocabulary = 263, kContext = 33;
 constexpr const char* kText =
     "the cat sat on the mat\nand the dog\n---\nthe bird saw the cat \xe4\xb8\xad and sat\n---\n";
-
-/// A stream in memory that the command line writes to.
-class Captured {
- public:
-  Captured() : stream_(open_memstream(&text_, &size_)) {}
-  Captured(const Captured&) = delete;
-  ~Captured() {
-    std::fclose(stream_);
-    std::free(text_);
-  }
-  std::FILE* stream() { return stream_; }
-  std::string text() {
-    std::fflush(stream_);
-    return {text_, size_};
-  }
-
- private:
-  char* text_ = nullptr;
-  std::size_t size_ = 0;
-  std::FILE* stream_;
-};
 
 struct Said {
   int code;

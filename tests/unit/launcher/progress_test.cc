@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "stoa/base/durable_file.h"
+#include "stoa/tests/unit/launcher/captured.h"
 
 namespace stoa::launcher {
 namespace {
@@ -54,26 +55,6 @@ TEST(ProgressText, IsOneSentenceAnEvent) {
             "step 100: checkpoint, 56.5 MiB in 0.3 s");
 }
 
-/// What a view wrote, through a file in memory.
-class Written {
- public:
-  Written() : stream_(::open_memstream(&text_, &size_)) {}
-  ~Written() {
-    std::fclose(stream_);
-    std::free(text_);
-  }
-  std::FILE* stream() { return stream_; }
-  std::string take() {
-    std::fflush(stream_);
-    return {text_, size_};
-  }
-
- private:
-  char* text_ = nullptr;
-  std::size_t size_ = 0;
-  std::FILE* stream_;
-};
-
 cluster::StepMetrics step(std::int64_t number) {
   cluster::StepMetrics metrics;
   metrics.step = number;
@@ -85,7 +66,7 @@ cluster::StepMetrics step(std::int64_t number) {
 }
 
 TEST(ProgressView, WritesALineEachLogEveryStepsButAtMostOneInTwoSeconds) {
-  Written written;
+  Captured written;
   FakeClock clock;
   ProgressView view(written.stream(), clock, {.form = ProgressForm::kLines, .columns = 80, .log_every = 3});
   for (int number = 1; number <= 9; ++number) {
@@ -93,7 +74,7 @@ TEST(ProgressView, WritesALineEachLogEveryStepsButAtMostOneInTwoSeconds) {
     clock.tick(number < 4 ? 0.1 : 1.5);
   }
   view.show(step(40), "");
-  EXPECT_EQ(written.take(),
+  EXPECT_EQ(written.text(),
             "step 3/40: loss 2.5000, 1.00 k tokens/s, 37 s left\n"
             "step 6/40: loss 2.5000, 1.00 k tokens/s, 34 s left\n"
             "step 9/40: loss 2.5000, 1.00 k tokens/s, 31 s left\n"
@@ -101,14 +82,14 @@ TEST(ProgressView, WritesALineEachLogEveryStepsButAtMostOneInTwoSeconds) {
 }
 
 TEST(ProgressView, KeepsTheLiveLineBelowTheLinesThatStay) {
-  Written written;
+  Captured written;
   FakeClock clock;
   ProgressView view(written.stream(), clock, {.form = ProgressForm::kLive, .columns = 21, .log_every = 1});
   view.show(step(1), "");
   view.show(step(2), "");  // within a tenth of a second: not drawn
   view.say("step 2: checkpoint");
   view.end();
-  EXPECT_EQ(written.take(),
+  EXPECT_EQ(written.text(),
             "\r1/40  loss 2.5000\x1b[K"
             "\r\x1b[Kstep 2: checkpoint\n\r2/40  loss 2.5000\x1b[K"
             "\r\x1b[K");
