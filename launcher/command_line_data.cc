@@ -29,10 +29,16 @@ class DataPrepare final : public Command {
 
 }  // namespace
 
-std::unique_ptr<Command> add_data_prepare(CLI::App& program) {
+CLI::App& data_commands(CLI::App& program) {
+  const auto made = program.get_subcommands([](const CLI::App* app) { return app->get_name() == "data"; });
+  if (!made.empty()) return *made.front();
   CLI::App* data = program.add_subcommand("data", "Work on data sets");
   data->require_subcommand(1);
-  return std::make_unique<DataPrepare>(*data);
+  return *data;
+}
+
+std::unique_ptr<Command> add_data_prepare(CLI::App& program) {
+  return std::make_unique<DataPrepare>(data_commands(program));
 }
 
 }  // namespace stoa::launcher
