@@ -72,6 +72,14 @@ void add_threads(CLI::App& app, int& threads) {
       ->check(CLI::Range(0, 4096));
 }
 
+CLI::App& command_group(CLI::App& program, const std::string& name, const std::string& description) {
+  const auto made = program.get_subcommands([&](const CLI::App* app) { return app->get_name() == name; });
+  if (!made.empty()) return *made.front();
+  CLI::App* group = program.add_subcommand(name, description);
+  group->require_subcommand(1);
+  return *group;
+}
+
 int run_command_line(const std::vector<std::string>& words, const Streams& streams) {
   const auto complain = [&](const char* message) { fmt::print(streams.err, "stoa: error: {}\n", message); };
   try {

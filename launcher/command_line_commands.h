@@ -34,8 +34,8 @@ void add_experiment_words(CLI::App& app, ExperimentWords& words);
 /// --threads N of the commands that compute in this process.
 void add_threads(CLI::App& app, int& threads);
 
-/// The subcommand `data`, whose own subcommands are one Command each; made at the first call.
-CLI::App& data_commands(CLI::App& program);
+/// A subcommand like `data`, whose own subcommands are one Command each; made at the first call.
+CLI::App& command_group(CLI::App& program, const std::string& name, const std::string& description);
 
 std::unique_ptr<Command> add_validate(CLI::App& program);
 std::unique_ptr<Command> add_plan(CLI::App& program);

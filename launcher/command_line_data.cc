@@ -29,16 +29,8 @@ class DataPrepare final : public Command {
 
 }  // namespace
 
-CLI::App& data_commands(CLI::App& program) {
-  const auto made = program.get_subcommands([](const CLI::App* app) { return app->get_name() == "data"; });
-  if (!made.empty()) return *made.front();
-  CLI::App* data = program.add_subcommand("data", "Work on data sets");
-  data->require_subcommand(1);
-  return *data;
-}
-
 std::unique_ptr<Command> add_data_prepare(CLI::App& program) {
-  return std::make_unique<DataPrepare>(data_commands(program));
+  return std::make_unique<DataPrepare>(command_group(program, "data", "Work on data sets"));
 }
 
 }  // namespace stoa::launcher
