@@ -125,7 +125,7 @@ void BM_AttentionForward(State& state) {
   cpu::Queue queue(threads(state, 0));
   const AttentionShape shape = attention_shape(state);
   AttentionMemory<T> memory(shape);
-  for (auto _ : state) attention_forward<T>(queue, shape, memory.qkv, dropout_of(state), memory.o, memory.lse);
+  for (auto _ : state) attention_forward<T>(queue, shape, memory.qkv, {}, dropout_of(state), memory.o, memory.lse);
   count_flops(state, attention_flops(shape, 2));
 }
 
@@ -134,12 +134,12 @@ void BM_AttentionBackward(State& state) {
   cpu::Queue queue(threads(state, 0));
   const AttentionShape shape = attention_shape(state);
   AttentionMemory<T> memory(shape);
-  attention_forward<T>(queue, shape, memory.qkv, dropout_of(state), memory.o, memory.lse);
+  attention_forward<T>(queue, shape, memory.qkv, {}, dropout_of(state), memory.o, memory.lse);
   const std::vector<T> d_o = memory.o;
   std::vector<T> dqkv(memory.qkv.size());
   std::vector<float> workspace(attention_workspace_floats(shape, queue.threads()));
   for (auto _ : state)
-    attention_backward<T>(queue, shape, memory.qkv, memory.o, d_o, memory.lse, dropout_of(state), dqkv, workspace);
+    attention_backward<T>(queue, shape, memory.qkv, memory.o, d_o, memory.lse, {}, dropout_of(state), dqkv, workspace);
   count_flops(state, attention_flops(shape, 5));
 }
 
