@@ -4,7 +4,7 @@
 #include <bit>
 #include <cstring>
 
-#include "stoa/trainer/data/tokenizer_pattern.h"
+#include "stoa/trainer/data/tokenizer_classes.h"
 
 namespace stoa::trainer {
 namespace {
