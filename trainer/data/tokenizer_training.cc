@@ -81,8 +81,7 @@ class Training {
   }
 
   Vocabulary finish() {
-    vocabulary_.special.push_back(static_cast<std::int32_t>(vocabulary_.tokens.size()));
-    vocabulary_.tokens.emplace_back(kEndOfText);
+    vocabulary_.add_special_token(kEndOfText);
     return std::move(vocabulary_);
   }
 
