@@ -11,7 +11,10 @@
 namespace stoa::trainer {
 
 Tokenizer::State::State(Vocabulary vocabulary_in)
-    : vocabulary(std::move(vocabulary_in)), table(vocabulary.merges), added(vocabulary.added) {
+    : vocabulary(std::move(vocabulary_in)),
+      table(vocabulary.merges),
+      added(vocabulary.added),
+      whole(vocabulary.ignore_merges ? vocabulary.tokens.size() : 0) {
   begin_of_text = vocabulary.begin_of_text;
   for (const AddedToken& token : vocabulary.added) {
     if (!token.special) continue;
@@ -22,12 +25,11 @@ Tokenizer::State::State(Vocabulary vocabulary_in)
   for (const AddedToken& token : vocabulary.added)
     if (!token.is_in_vocabulary || !from_alphabet(token.content)) is_outside[static_cast<std::size_t>(token.id)] = true;
   std::fill(std::begin(id_of_byte), std::end(id_of_byte), -1);
-  if (vocabulary.ignore_merges) whole.reserve(vocabulary.tokens.size());
   for (std::size_t id = 0; id < vocabulary.tokens.size(); ++id) {
     const std::string& token = vocabulary.tokens[id];
     if (is_outside[id]) continue;
     if (token.size() == 1) id_of_byte[static_cast<std::uint8_t>(token[0])] = static_cast<std::int32_t>(id);
-    if (vocabulary.ignore_merges) whole.emplace(token, static_cast<std::int32_t>(id));
+    if (vocabulary.ignore_merges) whole.add(token, static_cast<std::int32_t>(id));
   }
 }
 

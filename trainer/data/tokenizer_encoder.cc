@@ -8,9 +8,8 @@ namespace stoa::trainer {
 
 void Tokenizer::State::merge(std::string_view pre_token, MergeScratch& scratch,
                              std::vector<std::int32_t>& tokens_appended) const {
-  if (vocabulary.ignore_merges) {
-    if (const auto found = whole.find(pre_token); found != whole.end()) return tokens_appended.push_back(found->second);
-  }
+  if (vocabulary.ignore_merges)
+    if (const std::int32_t id = whole.find(pre_token); id >= 0) return tokens_appended.push_back(id);
   scratch.ids.clear();
   for (const char byte : pre_token) scratch.ids.push_back(id_of_byte[static_cast<std::uint8_t>(byte)]);
   merge_all(table, scratch);
@@ -22,7 +21,7 @@ struct Encoder::State {
   using Slot = PreTokenCache::Slot;
 
   struct Looked {
-    PreTokenCache::Key key;
+    PreTokenKey key;
     Slot* slot;  ///< None for a pre-token too long for the cache.
   };
 
@@ -41,10 +40,9 @@ struct Encoder::State {
       Looked& one = looked[i];
       one.slot = nullptr;
       const std::size_t size = ends[i] - begin;
-      if (size > PreTokenCache::kLongestText) continue;
-      one.key = text.size() - begin > PreTokenCache::kLongestText
-                    ? PreTokenCache::key_of_readable(text.data() + begin, size)
-                    : PreTokenCache::key_of(text.substr(begin, size));
+      if (size > PreTokenKey::kLongest) continue;
+      one.key = text.size() - begin > PreTokenKey::kLongest ? PreTokenKey::of_readable(text.data() + begin, size)
+                                                            : PreTokenKey::of(text.substr(begin, size));
       one.slot = &cache.slot_for(one.key);
       __builtin_prefetch(one.slot);
     }

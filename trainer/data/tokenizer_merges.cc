@@ -9,22 +9,34 @@ namespace {
 /// Up to here looking at every pair for each merge is faster than a heap.
 constexpr std::size_t kShortPreToken = 48;
 
-/// Repeats: the pair of the lowest rank, the leftmost of them, becomes one id.
-void merge_short(const MergeTable& table, MergeScratch& scratch) {
-  std::vector<std::int32_t>& ids = scratch.ids;
-  std::vector<std::int32_t>& ranks = scratch.ranks;
-  ranks.clear();
-  for (std::size_t i = 0; i + 1 < ids.size(); ++i) ranks.push_back(table.find(ids[i], ids[i + 1]).rank);
-  while (!ranks.empty()) {
-    const auto best = std::min_element(ranks.begin(), ranks.end());
-    if (*best == MergeTable::kNoMerge) return;
-    const auto at = static_cast<std::size_t>(best - ranks.begin());
-    ids[at] = table.find(ids[at], ids[at + 1]).result;
-    ids.erase(ids.begin() + static_cast<std::ptrdiff_t>(at) + 1);
-    ranks.erase(best);
-    if (at > 0) ranks[at - 1] = table.find(ids[at - 1], ids[at]).rank;
-    if (at < ranks.size()) ranks[at] = table.find(ids[at], ids[at + 1]).rank;
+/// Repeats: the pair of the lowest rank, the leftmost of them, becomes one id. Memory on the stack, since most of an
+/// encoder's time goes here.
+std::size_t merge_short(const MergeTable& table, std::int32_t* ids, std::size_t count) {
+  std::int32_t ranks[kShortPreToken];
+  std::int32_t results[kShortPreToken];
+  const auto look_up = [&](std::size_t at) {
+    const MergeTable::Entry& entry = table.find(ids[at], ids[at + 1]);
+    ranks[at] = entry.rank;
+    results[at] = entry.result;
+  };
+  for (std::size_t i = 0; i + 1 < count; ++i) look_up(i);
+  while (count > 1) {
+    std::int32_t best = ranks[0];
+    for (std::size_t i = 1; i + 1 < count; ++i) best = std::min(best, ranks[i]);
+    if (best == MergeTable::kNoMerge) break;
+    std::size_t at = 0;
+    while (ranks[at] != best) ++at;
+    ids[at] = results[at];
+    --count;
+    for (std::size_t i = at + 1; i < count; ++i) {
+      ids[i] = ids[i + 1];
+      ranks[i - 1] = ranks[i];
+      results[i - 1] = results[i];
+    }
+    if (at > 0) look_up(at - 1);
+    if (at + 1 < count) look_up(at);
   }
+  return count;
 }
 
 /// The same with a heap.
@@ -99,7 +111,7 @@ MergeTable::MergeTable(const std::vector<Merge>& merges)
 
 void merge_all(const MergeTable& table, MergeScratch& scratch) {
   if (scratch.ids.size() <= kShortPreToken)
-    merge_short(table, scratch);
+    scratch.ids.resize(merge_short(table, scratch.ids.data(), scratch.ids.size()));
   else
     LongMerge(table, scratch).run();
 }

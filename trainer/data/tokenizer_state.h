@@ -2,13 +2,13 @@
 /// The inside of a Tokenizer, for tokenizer*.cc.
 #include <cstdint>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "stoa/trainer/data/tokenizer.h"
 #include "stoa/trainer/data/tokenizer_added.h"
 #include "stoa/trainer/data/tokenizer_merges.h"
 #include "stoa/trainer/data/tokenizer_vocabulary.h"
+#include "stoa/trainer/data/tokenizer_whole.h"
 
 namespace stoa::trainer {
 
@@ -24,7 +24,7 @@ struct Tokenizer::State {
   std::int32_t begin_of_text = -1;
   std::int32_t end_of_text = -1;
   std::int32_t id_of_byte[256];
-  std::unordered_map<std::string_view, std::int32_t> whole;  ///< Tokens by their bytes, where merges are ignored.
+  WholeTokens whole;  ///< Empty unless merges are ignored.
 };
 
 }  // namespace stoa::trainer
