@@ -61,9 +61,9 @@ class IndexedDatasetWriter {
   std::unique_ptr<State> state_;
 };
 
-/// xxh3-128 of PREFIX.bin and PREFIX.idx in PREFIX.checksums.json (`stoa validate --deep` compares).
-void write_checksums(const std::filesystem::path& prefix);
-/// DataError where a file differs; false where there is no sidecar.
-bool verify_checksums(const std::filesystem::path& prefix);
+/// xxh3-128 of PREFIX.bin and PREFIX.idx, of each 64 MiB, in PREFIX.checksums.json (`stoa data verify` compares).
+void write_checksums(const std::filesystem::path& prefix, int threads = 1);
+/// DataError where a file differs, naming its bytes; false where there is no sidecar.
+bool verify_checksums(const std::filesystem::path& prefix, int threads = 1);
 
 }  // namespace stoa::trainer
