@@ -6,11 +6,14 @@
 #include "stoa/base/error.h"
 #include "stoa/trainer/data/indexed_dataset_format.h"
 #include "stoa/trainer/data/indexed_dataset_index.h"
+#include "stoa/trainer/data/ordered_work.h"
 
 namespace stoa::trainer {
 namespace {
 
 using indexed::value_at;
+
+constexpr std::int64_t kVerifiedAtOnce = 65536;
 
 template <typename T>
 void widen(const std::byte* from, std::span<std::int32_t> out) {
@@ -54,20 +57,39 @@ void IndexedDataset::read(std::int64_t begin, std::span<std::int32_t> out) const
   }
 }
 
-void IndexedDataset::verify_tokens(std::int64_t vocabulary_size) const {
-  std::vector<std::int32_t> part;
-  for (std::int64_t begin = 0; begin < tokens(); begin += static_cast<std::int64_t>(part.size())) {
-    part.resize(static_cast<std::size_t>(std::min<std::int64_t>(tokens() - begin, 65536)));
-    read(begin, part);
-    const auto bad =
-        std::find_if(part.begin(), part.end(), [&](std::int32_t id) { return id < 0 || id >= vocabulary_size; });
-    if (bad == part.end()) continue;
-    const std::int64_t position = begin + (bad - part.begin());
-    const auto after = std::upper_bound(document_tokens_begin_.begin(), document_tokens_begin_.end(), position);
-    throw DataError("{}: byte {}: token {} of document {} is {}, but the vocabulary has ids 0 to {}",
-                    bin_.path().string(), position * indexed::token_bytes(dtype_), position,
-                    after - document_tokens_begin_.begin() - 1, *bad, vocabulary_size - 1);
-  }
+void IndexedDataset::verify_tokens(std::int64_t vocabulary_size, int threads) const {
+  struct Part {
+    std::int64_t begin = 0;
+    std::int64_t bad = -1;  // the first one's place in the part
+    std::int32_t bad_token = 0;
+  };
+  std::int64_t next = 0;
+  std::vector<std::vector<std::int32_t>> of_worker(static_cast<std::size_t>(threads));
+  work_in_order<Part>(
+      threads,
+      [&](Part& part) {
+        part.begin = next;
+        next += kVerifiedAtOnce;
+        return part.begin < tokens();
+      },
+      [&](int worker, Part& part) {
+        std::vector<std::int32_t>& ids = of_worker[static_cast<std::size_t>(worker)];
+        ids.resize(static_cast<std::size_t>(std::min(tokens() - part.begin, kVerifiedAtOnce)));
+        read(part.begin, ids);
+        const auto bad =
+            std::find_if(ids.begin(), ids.end(), [&](std::int32_t id) { return id < 0 || id >= vocabulary_size; });
+        if (bad == ids.end()) return;
+        part.bad = bad - ids.begin();
+        part.bad_token = *bad;
+      },
+      [&](const Part& part) {
+        if (part.bad < 0) return;
+        const std::int64_t position = part.begin + part.bad;
+        const auto after = std::upper_bound(document_tokens_begin_.begin(), document_tokens_begin_.end(), position);
+        throw DataError("{}: byte {}: token {} of document {} is {}, but the vocabulary has ids 0 to {}",
+                        bin_.path().string(), position * indexed::token_bytes(dtype_), position,
+                        after - document_tokens_begin_.begin() - 1, part.bad_token, vocabulary_size - 1);
+      });
 }
 
 }  // namespace stoa::trainer

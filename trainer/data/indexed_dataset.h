@@ -33,8 +33,14 @@ class IndexedDataset {
   /// Tokens [begin, begin + out.size()) of the stream, widened. REQUIRES: inside the data set.
   void read(std::int64_t begin, std::span<std::int32_t> out) const;
 
-  /// Reads every token: DataError where one is outside 0..vocabulary_size-1, naming its position and document.
-  void verify_tokens(std::int64_t vocabulary_size) const;
+  /// Reads every token: DataError where one is outside 0..vocabulary_size-1, naming the first one's position and
+  /// document.
+  void verify_tokens(std::int64_t vocabulary_size, int threads = 1) const;
+
+  /// 1-5 or 8 of indexed_dataset_format.h.
+  int type() const { return dtype_; }
+  /// .bin as it lies on disk.
+  std::span<const std::byte> token_bytes() const { return bin_.bytes(); }
 
   const std::filesystem::path& prefix() const { return prefix_; }
 
