@@ -25,8 +25,9 @@ namespace stoa::trainer {
 
 struct NearDuplicateSettings {
   int shingle_words = 5;  ///< 1 .. 64
-  int permutations =
-      128;  ///< minima a signature; 16 .. 1024. The estimate's standard error is sqrt(s(1-s)/permutations)
+  /// Minima of a signature, 16 .. 1024. The standard error of the estimated similarity is sqrt(s (1 - s) /
+  /// permutations).
+  int permutations = 128;
   double threshold = 0.8;  ///< of the estimated similarity, at which a document is a duplicate; 0.3 .. 1
   std::uint64_t seed = 1;  ///< of the words' hash and of the permutations
 };
