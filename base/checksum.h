@@ -1,5 +1,6 @@
 #pragma once
-/// XXH3 (xxHash 0.8), compiled into the program so that it runs at the speed of this processor's vectors.
+/// XXH3 (xxHash 0.8) for whether bytes are still what they were, compiled into the program so that it runs at the speed
+/// of this processor's vectors; SHA-256 (FIPS 180-4, by OpenSSL's libcrypto) where other people name files by it.
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -26,6 +27,24 @@ class Xxh3Stream {
   void update(std::span<const std::byte> bytes);
   std::uint64_t digest_64() const;
   std::string digest_128_hex() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// 64 hexadecimal digits (the form `sha256sum` prints).
+std::string sha256_hex(std::span<const std::byte> bytes);
+
+/// The same digest over a stream of parts.
+class Sha256Stream {
+ public:
+  Sha256Stream();
+  Sha256Stream(Sha256Stream&&) noexcept;
+  Sha256Stream& operator=(Sha256Stream&&) noexcept;
+  ~Sha256Stream();
+  void update(std::span<const std::byte> bytes);
+  std::string digest_hex() const;  ///< of all parts so far; more may follow
 
  private:
   struct State;
