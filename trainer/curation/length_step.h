@@ -1,0 +1,26 @@
+#pragma once
+/// Drops documents that are too short or too long, in bytes, characters or words (text_units.h).
+#include <limits>
+
+#include "stoa/trainer/curation/document_step.h"
+
+namespace stoa::trainer {
+
+struct LengthSettings {
+  static constexpr std::int64_t kNoLimit = std::numeric_limits<std::int64_t>::max();
+  std::int64_t least_bytes = 0, most_bytes = kNoLimit;
+  std::int64_t least_characters = 0, most_characters = kNoLimit;
+  std::int64_t least_words = 0, most_words = kNoLimit;
+};
+
+class LengthStep final : public DocumentStep {
+ public:
+  explicit LengthStep(const LengthSettings& settings) : settings_(settings) {}
+  std::span<const std::string_view> reasons() const override;
+  Outcome apply(Document& document) override;
+
+ private:
+  LengthSettings settings_;
+};
+
+}  // namespace stoa::trainer
