@@ -25,8 +25,11 @@ CodePointRole code_point_role(std::uint8_t first, std::uint8_t second, std::uint
     case 0xE1:  // U+1000..109F Myanmar, U+1780..17FF Khmer
       return between(second, 0x80, 0x81) || (second == 0x82 && third < 0xA0) || between(second, 0x9E, 0x9F) ? kWord
                                                                                                             : kPart;
-    case 0xE2:  // U+2000..206F punctuation, U+21C0..2BFF arrows, mathematics, boxes, symbols
-      return second == 0x80 || (second == 0x81 && third < 0xB0) || between(second, 0x87, 0xAF) ? kSeparator : kPart;
+    case 0xE2:  // U+2000..206F punctuation, U+2190..2BFF arrows, mathematics, boxes, symbols
+      return second == 0x80 || (second == 0x81 && third < 0xB0) || (second == 0x86 && third >= 0x90) ||
+                     between(second, 0x87, 0xAF)
+                 ? kSeparator
+                 : kPart;
     case 0xE3:  // U+3000..303F punctuation; from U+3040 Kana
       return second == 0x80 ? kSeparator : kWord;
     case 0xEF:
