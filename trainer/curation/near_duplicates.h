@@ -59,11 +59,12 @@ class NearDuplicateSignatures {
 };
 
 /// Documents kept so far. The first of several near-duplicates wins; a document resembling only a dropped one is kept.
-/// A pair that shares a band is compared by its minima, so bands alone drop nothing: a pair of similarity s is found
-/// with `near_duplicate_probability` of near_duplicates_bands.h.
+/// Documents that share a band are compared by their minima, so bands alone drop nothing: a pair of similarity s is
+/// found with `near_duplicate_probability` of near_duplicates_bands.h. Where 64 kept documents share a band's key
+/// already (a template filled in many ways), later ones are not found by that band: the time of `add` is bounded.
 ///
-/// Memory of a kept document: `permutations` bytes of minima, 8 for its number and 8 to 22 for each band (128
-/// permutations at 0.8: 16 bands, 264 to 490 bytes); of a dropped one: none. Growth moves 1/256 of a band's table at a
+/// Memory of a kept document: `permutations` bytes of minima, 8 for its number and 11 to 22 for each band (128
+/// permutations at 0.8: 16 bands, 310 to 480 bytes); of a dropped one: none. Growth moves 1/256 of a band's table at a
 /// time, so there is no moment of double memory. Not for several threads.
 class NearDuplicateIndex {
  public:
