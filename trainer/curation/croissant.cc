@@ -77,17 +77,15 @@ Json file_object(const FileRecord& file) {
           {"sha256", file.sha256}};
 }
 
+// Without `containedIn`: the files lie in the description's own folder. (mlcroissant's loader finds no file of a set that
+// is contained in its own file objects.)
 Json file_set(const CurationRecord& record) {
-  Json contained = Json::array(), includes = Json::array();
-  for (const FileRecord& file : record.outputs) {
-    contained.push_back({{"@id", file.path}});
-    includes.push_back(file.path);
-  }
+  Json includes = Json::array();
+  for (const FileRecord& file : record.outputs) includes.push_back(file.path);
   return {{"@type", "cr:FileSet"},
           {"@id", kFileSet},
           {"name", kFileSet},
           {"description", "All files of documents."},
-          {"containedIn", std::move(contained)},
           {"encodingFormat", encoding_formats(record.outputs.front().path)},
           {"includes", std::move(includes)}};
 }
