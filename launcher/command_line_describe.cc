@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "stoa/base/durable_file.h"
+#include "stoa/base/error.h"
 #include "stoa/launcher/command_line_commands.h"
 #include "stoa/trainer/curation/describe.h"
 #include "stoa/trainer/data/indexed_dataset.h"
@@ -27,6 +28,8 @@ class DataDescribe final : public Command {
   }
 
   int run(const Streams& streams) override {
+    if (!std::filesystem::is_regular_file(record_))
+      throw DataError("{}: there is no such file: RECORD is the record.json that stoa data curate left", record_);
     const trainer::CurationRecord record = trainer::parse_record(read_text_file(record_), record_);
     const std::filesystem::path beside = std::filesystem::path(record_).parent_path();
     const std::filesystem::path folder = folder_.empty() ? beside : std::filesystem::path(folder_);

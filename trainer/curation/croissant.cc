@@ -77,8 +77,8 @@ Json file_object(const FileRecord& file) {
           {"sha256", file.sha256}};
 }
 
-// Without `containedIn`: the files lie in the description's own folder. (mlcroissant's loader finds no file of a set that
-// is contained in its own file objects.)
+// Without `containedIn`: the files lie in the description's own folder. (mlcroissant's loader finds no file of a set
+// that is contained in its own file objects.)
 Json file_set(const CurationRecord& record) {
   Json includes = Json::array();
   for (const FileRecord& file : record.outputs) includes.push_back(file.path);
