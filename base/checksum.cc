@@ -1,12 +1,18 @@
 #include "stoa/base/checksum.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #define XXH_INLINE_ALL
 #include <fmt/format.h>
 #include <openssl/evp.h>
 #include <xxhash.h>
 
 #include <array>
+#include <cerrno>
+#include <vector>
 
+#include "stoa/base/durable_file.h"
 #include "stoa/base/error.h"
 
 namespace stoa {
@@ -27,6 +33,11 @@ struct Xxh3Stream::State {
 
 std::uint64_t xxh3_64(std::span<const std::byte> bytes, std::uint64_t seed) {
   return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed);
+}
+
+Hash128 xxh3_128(std::span<const std::byte> bytes) {
+  const XXH128_hash_t hash = XXH3_128bits(bytes.data(), bytes.size());
+  return {.high = hash.high64, .low = hash.low64};
 }
 
 std::string xxh3_128_hex(std::span<const std::byte> bytes) { return hex128(XXH3_128bits(bytes.data(), bytes.size())); }
@@ -77,6 +88,19 @@ std::string Sha256Stream::digest_hex() const {
   std::string hex;
   for (unsigned i = 0; i < size; ++i) hex += fmt::format("{:02x}", bytes[i]);
   return hex;
+}
+
+std::string sha256_of_file(const std::filesystem::path& path) {
+  const FileDescriptor file = open_file(path, O_RDONLY);
+  std::vector<std::byte> buffer(std::size_t{1} << 18);
+  Sha256Stream digest;
+  for (;;) {
+    const ssize_t got = ::read(file.get(), buffer.data(), buffer.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw StorageError("{}: read failed: {}", path.string(), errno_message(errno));
+    if (got == 0) return digest.digest_hex();
+    digest.update(std::span(buffer).first(static_cast<std::size_t>(got)));
+  }
 }
 
 }  // namespace stoa

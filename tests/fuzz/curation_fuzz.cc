@@ -23,7 +23,7 @@ trainer::CurationRecord small_record() {
   record.recipe = {{"license", "CC0"}};
   record.sources = {{"a.txt", 7, "aa", 3}};
   trainer::StepRecord step;
-  step.name = "personal_data";
+  step.name = "pii";
   step.settings = {{"email", "replace"}};
   step.documents_in = 3;
   step.replaced = {{"email", 2}};

@@ -33,7 +33,7 @@ def described(name, parts, ending, **recipe):
         (folder / path).write_bytes(content)
         outputs.append({"path": path, "size_bytes": len(content), "sha256": hashlib.sha256(content).hexdigest(),
                         "documents": len(mine)})
-    step = {"name": "personal_data", "version": 1, "settings": {"email": "replace"}, "documents_in": 35, "documents_dropped": 2,
+    step = {"name": "pii", "version": 1, "settings": {"email": "replace"}, "documents_in": 35, "documents_dropped": 2,
             "documents_changed": 1, "bytes_in": 2400, "bytes_out": 2310, "reasons": {"email": 3}, "replaced": {"email": 4},
             "samples": []}
     record = {"format": "stoa-curation", "version": 1, "name": name, "created": "2026-03-05T14:07:09Z", "stoa_version": "0.1.0",

@@ -19,7 +19,7 @@ std::string recipe_text(const CurationRecord& record, const char* key);
 std::string with_commas(std::int64_t count);
 /// One line for plain text: name, version, settings, counts and reasons of a step.
 std::string step_sentence(const StepRecord& step);
-/// What the steps named personal_data looked for, what they did and what they cannot see; plain text.
+/// What the steps named pii looked for, what they did and what they cannot see; plain text.
 std::string personal_data_sentence(const CurationRecord& record);
 
 /// `text` on one line as Markdown code, whatever is in it; safe in a table.

@@ -10,7 +10,7 @@
 namespace stoa::trainer {
 namespace {
 
-constexpr std::string_view kPersonalDataStep = "personal_data";
+constexpr std::string_view kPersonalDataStep = "pii";
 
 bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }
 

@@ -9,7 +9,7 @@ enum class Reason { kFewBytes, kManyBytes, kFewCharacters, kManyCharacters, kFew
 constexpr std::string_view kReasons[] = {"too_few_bytes",       "too_many_bytes", "too_few_characters",
                                          "too_many_characters", "too_few_words",  "too_many_words"};
 
-bool is_limited(std::int64_t least, std::int64_t most) { return least > 0 || most < LengthSettings::kNoLimit; }
+bool is_above(std::int64_t size, std::int64_t most) { return most > 0 && size > most; }
 
 }  // namespace
 
@@ -19,17 +19,17 @@ Outcome LengthStep::apply(Document& document) {
   const std::string_view text = document.text();
   const auto bytes = static_cast<std::int64_t>(text.size());
   if (bytes < settings_.least_bytes) return dropped(Reason::kFewBytes);
-  if (bytes > settings_.most_bytes) return dropped(Reason::kManyBytes);
-  if (is_limited(settings_.least_characters, settings_.most_characters)) {
+  if (is_above(bytes, settings_.most_bytes)) return dropped(Reason::kManyBytes);
+  if (settings_.least_characters > 0 || settings_.most_characters > 0) {
     const auto characters = static_cast<std::int64_t>(count_characters(text));
     if (characters < settings_.least_characters) return dropped(Reason::kFewCharacters);
-    if (characters > settings_.most_characters) return dropped(Reason::kManyCharacters);
+    if (is_above(characters, settings_.most_characters)) return dropped(Reason::kManyCharacters);
   }
-  if (is_limited(settings_.least_words, settings_.most_words)) {
+  if (settings_.least_words > 0 || settings_.most_words > 0) {
     std::int64_t words = 0;
     for_each_word(text, [&](const Word&) { ++words; });
     if (words < settings_.least_words) return dropped(Reason::kFewWords);
-    if (words > settings_.most_words) return dropped(Reason::kManyWords);
+    if (is_above(words, settings_.most_words)) return dropped(Reason::kManyWords);
   }
   return {};
 }

@@ -1,16 +1,14 @@
 #pragma once
 /// Drops documents that are too short or too long, in bytes, characters or words (text_units.h).
-#include <limits>
-
 #include "stoa/trainer/curation/document_step.h"
 
 namespace stoa::trainer {
 
+/// 0: no upper limit.
 struct LengthSettings {
-  static constexpr std::int64_t kNoLimit = std::numeric_limits<std::int64_t>::max();
-  std::int64_t least_bytes = 0, most_bytes = kNoLimit;
-  std::int64_t least_characters = 0, most_characters = kNoLimit;
-  std::int64_t least_words = 0, most_words = kNoLimit;
+  std::int64_t least_bytes = 0, most_bytes = 0;
+  std::int64_t least_characters = 0, most_characters = 0;
+  std::int64_t least_words = 0, most_words = 0;
 };
 
 class LengthStep final : public DocumentStep {

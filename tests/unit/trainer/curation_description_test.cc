@@ -38,7 +38,7 @@ CurationRecord small_record() {
   near.reasons = {{"near_duplicate", 301}};
   near.samples = {{"b.txt", 17, "near_duplicate", "a secret excerpt"}};
   StepRecord personal;
-  personal.name = "personal_data";
+  personal.name = "pii";
   personal.version = 2;
   personal.settings = {{"email", "replace"}, {"ip", "keep"}};
   personal.documents_in = 3002;
