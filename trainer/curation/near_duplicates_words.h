@@ -70,7 +70,8 @@ void for_each_word(std::string_view text, std::uint64_t seed, Word word) {
     if (kind == WordByte::kLead) {
       const CodePointRole role = code_point_role(byte, byte_at(at + 1), byte_at(at + 2));
       const std::size_t length = byte < 0xE0 ? 2 : byte < 0xF0 ? 3 : 4;
-      if (role != CodePointRole::kPart && at + length <= size) {
+      const bool is_whole = length < 4 || (byte_at(at + 3) & 0xC0) == 0x80;
+      if (role != CodePointRole::kPart && is_whole) {
         end_word();
         if (role == CodePointRole::kWord) {
           for (std::size_t i = 0; i < length; ++i) hash = (hash ^ byte_at(at + i)) * kFactor;

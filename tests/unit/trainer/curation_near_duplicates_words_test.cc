@@ -48,6 +48,7 @@ TEST(NearDuplicateWords, BrokenUtf8IsWordsAndNothingIsReadPastTheEnd) {
   }
   EXPECT_EQ(words_of("\xE4\xBA").size(), 1u);
   EXPECT_EQ(words_of("\xF0\xA0\x80").size(), 1u);
+  EXPECT_EQ(words_of("\xF0\xA0\x80"), words_of("\xF0\xA0\x80 "));
 }
 
 }  // namespace
