@@ -12,6 +12,7 @@ namespace stoa {
 namespace {
 
 constexpr std::size_t kMostShown = 60;
+constexpr std::size_t kMostItems = 1000;
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
@@ -152,21 +153,6 @@ std::string found(const YamlNode& node) {
   return node.quoted ? "the string \"" + shown + "\"" : shown;
 }
 
-/// In double quotes, so that YAML can take it for nothing else.
-std::string written(std::string_view text) {
-  std::string quoted = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') quoted += '\\';
-    if (c == '\n')
-      quoted += "\\n";
-    else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F)
-      quoted += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
-    else
-      quoted += c;
-  }
-  return quoted + '"';
-}
-
 }  // namespace
 
 void YamlFields::field(const char* key, int& value, const WholeRange& range) {
@@ -296,6 +282,35 @@ void YamlReader::end_section() {
   sections_.pop_back();
 }
 
+std::size_t YamlReader::begin_list(const char* key, std::size_t count) {
+  const std::string expected = fmt::format("a list of at most {} sections", kMostItems);
+  const YamlNode* node = take(key, expected);
+  if (node == nullptr) {
+    lists_.push_back({.node = nullptr, .key = key});
+    return count;
+  }
+  const bool usable = node->kind == YamlNode::Kind::kList && node->items.size() <= kMostItems;
+  if (!usable) wrong(*node, key, expected);
+  lists_.push_back({.node = usable ? node : nullptr, .key = key});
+  return usable ? node->items.size() : 0;
+}
+
+void YamlReader::begin_item(std::size_t index) {
+  const List& list = lists_.back();
+  const Section& parent = sections_.back();
+  Section item{.node = nullptr, .place = parent.place, .path = "", .keys = {}};
+  item.path = fmt::format("{}{}[{}].", parent.path, list.key, index);
+  if (list.node != nullptr) {
+    const YamlNode& node = list.node->items[index];
+    item.place = node.place;
+    if (node.kind == YamlNode::Kind::kMap)
+      item.node = &node;
+    else
+      wrong(node, fmt::format("{}[{}]", list.key, index).c_str(), "a section");
+  }
+  sections_.push_back(std::move(item));
+}
+
 std::string YamlReader::unknown_message(const Unknown& unknown) const {
   const std::string message =
       fmt::format("{}: unknown key '{}{}'", unknown.place, unknown.path, unknown.key.substr(0, kMostShown));
@@ -318,36 +333,6 @@ void YamlReader::finish() {
   if (!unknown_.empty()) throw ConfigError("{}", unknown_message(unknown_.front()));
   if (!first_wrong_.empty()) throw ConfigError("{}", first_wrong_);
 }
-
-void YamlWriter::line(const char* key, std::string_view value) {
-  text_ += fmt::format("{:{}}{}:{}{}\n", "", 2 * depth_, key, value.empty() ? "" : " ", value);
-}
-
-void YamlWriter::field(const char* key, std::int64_t& value, const WholeRange&) { line(key, fmt::format("{}", value)); }
-void YamlWriter::field(const char* key, std::uint64_t& value) { line(key, fmt::format("{}", value)); }
-void YamlWriter::field(const char* key, double& value, const RealRange&) { line(key, fmt::format("{}", value)); }
-void YamlWriter::field(const char* key, bool& value) { line(key, value ? "true" : "false"); }
-void YamlWriter::field(const char* key, std::optional<bool>& value) {
-  if (value) line(key, *value ? "true" : "false");
-}
-void YamlWriter::field(const char* key, std::string& value, Presence) { line(key, written(value)); }
-
-void YamlWriter::field(const char* key, std::vector<std::string>& value) {
-  if (value.empty()) return line(key, "[]");
-  line(key, "");
-  for (const std::string& text : value) text_ += fmt::format("{:{}}- {}\n", "", 2 * depth_ + 2, written(text));
-}
-
-void YamlWriter::name(const char* key, std::size_t& chosen, std::span<const std::string_view> names) {
-  line(key, names[chosen]);
-}
-
-void YamlWriter::begin_section(const char* key) {
-  line(key, "");
-  ++depth_;
-}
-
-void YamlWriter::end_section() { --depth_; }
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> before(b.size() + 1);

@@ -8,8 +8,10 @@
 ///     fields.section("hub", wheel.hub, describe_hub);
 ///   }
 ///
-/// A field whose default lies outside its range has to be given. YamlReader gathers what is wrong and finish() throws
-/// one ConfigError: an unknown key first, because it explains a missing one, else what comes first in the description.
+/// A list of structs is a YAML list of maps, each described by the same function; "wheels[2].spokes" names a key in
+/// one. A field whose default lies outside its range has to be given. YamlReader gathers what is wrong and finish()
+/// throws one ConfigError: an unknown key first, because it explains a missing one, else what comes first in the
+/// description.
 #include <cstdint>
 #include <limits>
 #include <optional>
@@ -80,10 +82,32 @@ class YamlFields {
     end_section();
   }
 
+  /// A list of sections. Where the file leaves the list out, `values` stay as they are; else they are replaced.
+  template <typename Struct>
+  void list(const char* key, std::vector<Struct>& values, void (*describe)(YamlFields&, Struct&)) {
+    std::vector<Struct> described = values;
+    described.resize(begin_list(key, values.size()));
+    for (std::size_t i = 0; i < described.size(); ++i) {
+      if (replaces_items()) described[i] = Struct{};
+      begin_item(i);
+      describe(*this, described[i]);
+      end_item();
+    }
+    end_list();
+    values = std::move(described);
+  }
+
  protected:
   virtual void name(const char* key, std::size_t& chosen, std::span<const std::string_view> names) = 0;
   virtual void begin_section(const char* key) = 0;
   virtual void end_section() = 0;
+  /// Takes how many items there are now and tells how many will be described.
+  virtual std::size_t begin_list(const char* key, std::size_t count) = 0;
+  /// Whether the items of the list that was begun start from their defaults.
+  virtual bool replaces_items() const = 0;
+  virtual void begin_item(std::size_t index) = 0;
+  virtual void end_item() = 0;
+  virtual void end_list() = 0;
 };
 
 class YamlReader final : public YamlFields {
@@ -114,6 +138,10 @@ class YamlReader final : public YamlFields {
     std::string path;  ///< "training.", or "" for the file itself
     std::vector<std::string> keys;
   };
+  struct List {
+    const YamlNode* node;  ///< null where the file leaves the list out, or has something else
+    std::string key;
+  };
   struct Unknown {
     std::string place;
     std::string path;
@@ -124,6 +152,11 @@ class YamlReader final : public YamlFields {
   void name(const char* key, std::size_t& chosen, std::span<const std::string_view> names) override;
   void begin_section(const char* key) override;
   void end_section() override;
+  std::size_t begin_list(const char* key, std::size_t count) override;
+  bool replaces_items() const override { return lists_.back().node != nullptr; }
+  void begin_item(std::size_t index) override;
+  void end_item() override { end_section(); }
+  void end_list() override { lists_.pop_back(); }
 
   const YamlNode* take(const char* key, const std::string& expected);
   void missing(const char* key, const std::string& expected);
@@ -131,6 +164,7 @@ class YamlReader final : public YamlFields {
   std::string unknown_message(const Unknown& unknown) const;
 
   std::vector<Section> sections_;
+  std::vector<List> lists_;  ///< begun and not ended
   std::vector<Key> known_;
   std::vector<Unknown> unknown_;
   std::string first_wrong_;
@@ -154,10 +188,16 @@ class YamlWriter final : public YamlFields {
   void name(const char* key, std::size_t& chosen, std::span<const std::string_view> names) override;
   void begin_section(const char* key) override;
   void end_section() override;
+  std::size_t begin_list(const char* key, std::size_t count) override;
+  bool replaces_items() const override { return false; }
+  void begin_item(std::size_t index) override;
+  void end_item() override;
+  void end_list() override;
   void line(const char* key, std::string_view value);
 
   std::string text_;
   int depth_ = 0;
+  bool item_begins_ = false;  ///< the next line is the first of a list's item
 };
 
 /// Insertions, deletions, replacements and swaps of neighbours that turn one word into the other.

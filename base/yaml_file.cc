@@ -6,6 +6,7 @@
 #include <yaml-cpp/parser.h>
 
 #include <algorithm>
+#include <charconv>
 #include <sstream>
 
 #include "stoa/base/durable_file.h"
@@ -190,6 +191,16 @@ YamlNode parse_tree(std::string_view text, const Places& places) {
   return builder.take();
 }
 
+/// The value under "heads", or item 2 of the list under "wheels[2]"; null where there is none.
+const YamlNode* step(const YamlNode& map, std::string_view key) {
+  const std::size_t bracket = key.find('[');
+  const YamlNode* node = map.find(key.substr(0, bracket));
+  if (node == nullptr || bracket == std::string_view::npos) return node;
+  std::size_t index = 0;
+  std::from_chars(key.data() + bracket + 1, key.data() + key.size(), index);
+  return index < node->items.size() ? &node->items[index] : node;
+}
+
 }  // namespace
 
 const YamlNode* YamlNode::find(std::string_view key) const {
@@ -253,7 +264,7 @@ const std::string& YamlFile::place(std::string_view key_path) const {
   const YamlNode* node = &root_;
   while (!key_path.empty()) {
     const std::size_t dot = key_path.find('.');
-    const YamlNode* next = node->find(key_path.substr(0, dot));
+    const YamlNode* next = step(*node, key_path.substr(0, dot));
     if (next == nullptr) break;
     node = next;
     key_path.remove_prefix(dot == std::string_view::npos ? key_path.size() : dot + 1);

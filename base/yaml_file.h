@@ -44,7 +44,7 @@ class YamlFile {
   void set(std::string_view assignment);
 
   const YamlNode& root() const { return root_; }
-  /// The place of the value at "model.heads", or of the innermost map on the way that is there.
+  /// The place of the value at "model.heads" or "wheels[2].spokes", or of the innermost map on the way that is there.
   const std::string& place(std::string_view key_path) const;
 
  private:

@@ -52,7 +52,7 @@ std::string describe_set(const Experiment& experiment, const trainer::IndexedDat
 
 }  // namespace
 
-std::vector<std::string> text_files(const std::vector<std::string>& text) {
+std::vector<std::string> text_files(const std::vector<std::string>& text, std::string_view key) {
   std::vector<std::string> files;
   for (const std::string& entry : text) {
     std::vector<std::string> part;
@@ -63,7 +63,7 @@ std::vector<std::string> text_files(const std::vector<std::string>& text) {
       part = matches(entry);
     else if (is_file(entry))
       part = {entry};
-    if (part.empty()) throw DataError("data.text: {} names no file", entry);
+    if (part.empty()) throw DataError("{}: {} names no file", key, entry);
     files.insert(files.end(), part.begin(), part.end());
   }
   return files;

@@ -1,6 +1,7 @@
 #pragma once
 /// The files behind `data:` of an experiment: what is there, what can be made, whether it fits the model.
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "stoa/base/log.h"
@@ -9,9 +10,9 @@
 namespace stoa::launcher {
 
 /// data.text as plain files: a folder stands for its .txt, .jsonl and .ndjson files, also with .gz or .zst, a pattern
-/// with
-/// '*', '?' or '[' for the files it matches; each in the order of names. DataError where one names nothing.
-std::vector<std::string> text_files(const std::vector<std::string>& text);
+/// with '*', '?' or '[' for the files it matches; each in the order of names. DataError where one names nothing; `key`
+/// is where the names stand.
+std::vector<std::string> text_files(const std::vector<std::string>& text, std::string_view key = "data.text");
 
 enum class DataDepth {
   kShape,      ///< headers, indexes and sizes

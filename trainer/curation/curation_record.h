@@ -24,7 +24,7 @@ struct DocumentSample {
   std::string file;
   std::int64_t line = 0;  ///< where the document begins in the file
   std::string reason;     ///< a key of StepRecord::reasons
-  std::string excerpt;    ///< its first characters, valid UTF-8
+  std::string excerpt;    ///< its first characters or those around the first change, valid UTF-8
 };
 
 /// One named, versioned step: the same name, version and settings on the same input do the same in every release.
@@ -33,9 +33,10 @@ struct StepRecord {
   std::int64_t version = 1;
   Json settings;
   std::int64_t documents_in = 0, documents_dropped = 0, documents_changed = 0;
-  std::int64_t bytes_in = 0, bytes_out = 0;     ///< of text
-  std::map<std::string, std::int64_t> reasons;  ///< documents dropped or changed, by reason
-  std::vector<DocumentSample> samples;          ///< chosen by a keyed hash of the document, not the first ones
+  std::int64_t bytes_in = 0, bytes_out = 0;      ///< of text
+  std::map<std::string, std::int64_t> reasons;   ///< documents dropped or changed, by reason
+  std::map<std::string, std::int64_t> replaced;  ///< places in texts that were replaced or removed, by reason
+  std::vector<DocumentSample> samples;           ///< chosen by a keyed hash of the document, not the first ones
 };
 
 struct CurationRecord {
@@ -52,6 +53,8 @@ struct CurationRecord {
 };
 
 Json record_json(const CurationRecord& record);
+/// The file's text: record_json in lines, with a newline at the end.
+std::string record_text(const CurationRecord& record);
 /// DataError "PLACE: ..." where anything is missing, of another type or of another version.
 CurationRecord parse_record(std::string_view json, std::string_view place);
 
