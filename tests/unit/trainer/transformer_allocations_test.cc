@@ -15,14 +15,15 @@ constexpr std::size_t kLarge = 4096;
 
 }  // namespace
 
-// Every allocation of a page or more that goes through operator new in this program is counted.
-void* operator new(std::size_t size) {
+// Every allocation of a page or more that goes through operator new in this program is counted. Not inlined: g++ would
+// see free() of what new returned and take it for a mistake.
+[[gnu::noinline]] void* operator new(std::size_t size) {
   if (size >= kLarge) ++large_allocations;
   if (void* memory = std::malloc(size == 0 ? 1 : size)) return memory;
   throw std::bad_alloc();
 }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace stoa::trainer {
 namespace {
