@@ -84,8 +84,8 @@ TYPED_TEST(Linear, BitsDoNotDependOnTheNumberOfThreads) {
   for (const cpu::Isa isa : machine_isas()) {
     cpu::Queue one({.threads = 1, .pinned = {}, .isa = isa});
     cpu::Queue two({.threads = 2, .pinned = {}, .isa = isa});
-    for (const LinearSizes& sizes :
-         {LinearSizes{257, 65, 193}, LinearSizes{33, 1025, 48}, LinearSizes{7, 513, 5}, LinearSizes{2064, 17, 272}}) {
+    for (const LinearSizes& sizes : {LinearSizes{257, 65, 193}, LinearSizes{33, 1025, 48}, LinearSizes{7, 513, 5},
+                                     LinearSizes{2064, 17, 272}, LinearSizes{1024, 272, 512}}) {
       const Operands<TX> in(sizes);
       const Results<TY> a = multiply_all<TX, TY>(one, in);
       const Results<TY> b = multiply_all<TX, TY>(two, in);
