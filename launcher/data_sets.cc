@@ -64,6 +64,7 @@ int run_data_prepare_text(const PrepareTextOptions& options, std::FILE* out, Log
   data.document_separator = options.separator;
   const std::int64_t entries = trainer::Tokenizer::load(options.tokenizer).vocabulary_size();
   const trainer::PreparedData made = trainer::prepare_data(data, entries, log, options.threads);
+  if (made.text_bytes == 0) log.info("{} was there already and was only checked", options.prefix);
   fmt::print(out, "{}: {} documents, {} tokens\n", options.prefix, format_grouped(made.documents),
              format_grouped(made.tokens));
   return 0;

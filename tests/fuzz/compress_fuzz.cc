@@ -13,7 +13,7 @@ namespace stoa {
 namespace {
 
 /// A few bytes may stand for gigabytes: reading more of them shows nothing new.
-constexpr std::size_t kMostBytes = 1 << 22;
+constexpr std::size_t kMostBytes = 1 << 19;
 
 std::string gzip(std::string_view text) {
   z_stream stream{};
@@ -47,7 +47,7 @@ std::string content_of(const fuzz::ScratchFile& file, std::size_t part) {
 
 void check(const fuzz::ScratchFile& file, std::string_view bytes) {
   file.write(bytes);
-  const std::string whole = content_of(file, kMostBytes);
+  const std::string whole = content_of(file, 65537);
   if (whole.size() < 65536 && content_of(file, 7) != whole) std::abort();
 }
 

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <numeric>
 
+#include "stoa/base/checksum.h"
 #include "stoa/base/error.h"
 #include "stoa/tests/unit/trainer/data_scratch.h"
 #include "stoa/trainer/data/indexed_dataset.h"
@@ -197,6 +198,32 @@ TEST_F(IndexedDatasetTest, ChecksumsFindOneFlippedBit) {
   write_bytes(folder_ / "d.bin", "");
   EXPECT_THAT(message_of<DataError>([&] { verify_checksums(prefix_); }),
               HasSubstr("d.bin: 0 bytes, but 8 were written"));
+}
+
+TEST_F(IndexedDatasetTest, ChecksumsOfWholeFilesAreStillRead) {
+  write(small_index(), small_tokens());
+  const auto digest = [](const std::string& bytes) {
+    return fmt::format("{{\"bytes\": {}, \"xxh3_128\": \"{}\"}}", bytes.size(),
+                       xxh3_128_hex(std::as_bytes(std::span(bytes))));
+  };
+  write_bytes(folder_ / "d.checksums.json", fmt::format("{{\"version\": 1, \"bin\": {}, \"idx\": {}}}",
+                                                        digest(small_tokens()), digest(small_index())));
+  EXPECT_TRUE(verify_checksums(prefix_, 3));
+  std::string index = small_index();
+  index.back() ^= 1;
+  write_bytes(folder_ / "d.idx", index);
+  EXPECT_THAT(message_of<DataError>([&] { verify_checksums(prefix_); }), HasSubstr("d.idx: bytes 0 to "));
+}
+
+TEST_F(IndexedDatasetTest, ASidecarThatLiesIsRefused) {
+  write(small_index(), small_tokens());
+  for (const char* bin :
+       {R"({"bytes": 8, "block_bytes": 0, "xxh3_128": []})", R"({"bytes": 8, "block_bytes": 1, "xxh3_128": ["a"]})",
+        R"({"bytes": 8, "block_bytes": 18446744073709551615, "xxh3_128": ["a"]})",
+        R"({"bytes": 8, "block_bytes": 8, "xxh3_128": "a"})", R"({"bytes": -8})"}) {
+    write_bytes(folder_ / "d.checksums.json", fmt::format(R"({{"version": 2, "bin": {}, "idx": {}}})", bin, bin));
+    EXPECT_THAT(message_of<DataError>([&] { verify_checksums(prefix_); }), HasSubstr("d.checksums.json: '")) << bin;
+  }
 }
 
 TEST_F(IndexedDatasetTest, WriterLeavesNothingBehindWithoutFinish) {
