@@ -46,6 +46,7 @@ const Case kCases[] = {
     {"report_help.txt", {"report", "--help"}},
     {"data_help.txt", {"data", "--help"}},
     {"data_prepare_help.txt", {"data", "prepare", "--help"}},
+    {"data_curate_help.txt", {"data", "curate", "--help"}},
     {"completion_help.txt", {"completion", "--help"}},
     {"completion_bash.txt", {"completion", "bash"}},
     {"completion_zsh.txt", {"completion", "zsh"}},

@@ -68,8 +68,8 @@ TEST_F(Curate, KeepsFieldsReplacesTextAndCountsWhatItDropped) {
   write_bytes(scratch_ / "b.txt", "Plain \"text\"\nof two lines\n<|endoftext|>\nBad \xFF byte it has\n");
   StepSettings length = step(StepKind::kLength);
   length.length.least_bytes = 9;
-  const CurationRecord record = run(
-      settings({"a.jsonl", "b.txt"}, {length, step(StepKind::kExactDuplicates), step(StepKind::kPii)}));
+  const CurationRecord record =
+      run(settings({"a.jsonl", "b.txt"}, {length, step(StepKind::kExactDuplicates), step(StepKind::kPii)}));
 
   EXPECT_EQ(content_of(scratch_ / "out/part-00000.jsonl.zst"),
             "{\"id\": 1.50, \"text\": \"Write to <EMAIL>\", \"meta\": [\"x\"]}\n"
@@ -105,8 +105,8 @@ TEST_F(Curate, EveryStepHandsItsBytesAndDocumentsToTheNext) {
     text += "Document " + std::to_string(i * i % 97) + " of many has mail from a" + std::to_string(i % 7) +
             "@example.org to all of them.\n<|endoftext|>\n";
   write_bytes(scratch_ / "a.txt", text);
-  const CurationRecord record =
-      run(settings({"a.txt"}, {step(StepKind::kPii), step(StepKind::kExactDuplicates), step(StepKind::kNearDuplicates)}));
+  const CurationRecord record = run(
+      settings({"a.txt"}, {step(StepKind::kPii), step(StepKind::kExactDuplicates), step(StepKind::kNearDuplicates)}));
   for (std::size_t i = 1; i < record.steps.size(); ++i) {
     const StepRecord &before = record.steps[i - 1], &after = record.steps[i];
     EXPECT_EQ(after.documents_in, before.documents_in - before.documents_dropped);
@@ -136,9 +136,9 @@ std::string many_documents() {
 
 TEST_F(Curate, MakesTheSameWithAnyNumberOfThreads) {
   write_bytes(scratch_ / "a.txt", many_documents());
-  CurationSettings what = settings({"a.txt"}, {step(StepKind::kExactDuplicates), step(StepKind::kQuality),
-                                               step(StepKind::kRepetition), step(StepKind::kNearDuplicates),
-                                               step(StepKind::kPii)});
+  CurationSettings what =
+      settings({"a.txt"}, {step(StepKind::kExactDuplicates), step(StepKind::kQuality), step(StepKind::kRepetition),
+                           step(StepKind::kNearDuplicates), step(StepKind::kPii)});
   what.steps[1].quality.least_words = 3;
   what.part_bytes = 1'000'003;
   std::vector<std::string> records, parts;
@@ -180,8 +180,7 @@ TEST_F(Curate, LeavesNothingBehindAnError) {
 
 TEST_F(Curate, ADryRunCountsAndWritesNothing) {
   write_bytes(scratch_ / "a.txt", "same\n<|endoftext|>\nsame\n");
-  const CurationRecord record =
-      run(settings({"a.txt"}, {step(StepKind::kExactDuplicates)}), 1, CurationMode::kDryRun);
+  const CurationRecord record = run(settings({"a.txt"}, {step(StepKind::kExactDuplicates)}), 1, CurationMode::kDryRun);
   EXPECT_EQ(record.documents, 1);
   EXPECT_TRUE(record.outputs.empty());
   EXPECT_THAT(names_in(scratch_.path()), ElementsAre("a.txt"));

@@ -8,7 +8,8 @@ namespace {
 const std::string kEnglish =
     "The quick brown fox jumps over the lazy dog, and then it sits down to think about what it has done today. ";
 const std::string kGerman =
-    "Der schnelle braune Fuchs springt \u00fcber den faulen Hund und denkt dann dar\u00fcber nach, was er heute getan hat. ";
+    "Der schnelle braune Fuchs springt \u00fcber den faulen Hund und denkt dann dar\u00fcber nach, was er heute getan "
+    "hat. ";
 
 std::string language_of(const LanguageSettings& settings, const std::string& text) {
   LanguageStep step(settings);
@@ -24,11 +25,13 @@ TEST(LanguageStep, KeepsWhatIsAskedForAndSaysWhichItWas) {
   EXPECT_EQ(language_of({}, kEnglish), "en");
   EXPECT_EQ(language_of({}, kGerman), "other_language");
   EXPECT_EQ(language_of({.keep = {"de", "en"}}, kGerman), "de");
-  EXPECT_EQ(language_of({.keep = {"he"}}, "\u05e9\u05dc\u05d5\u05dd \u05dc\u05db\u05d5\u05dc\u05dd, \u05de\u05d4 "
-                                          "\u05e9\u05dc\u05d5\u05de\u05db\u05dd \u05d4\u05d9\u05d5\u05dd?"),
+  EXPECT_EQ(language_of({.keep = {"he"}},
+                        "\u05e9\u05dc\u05d5\u05dd \u05dc\u05db\u05d5\u05dc\u05dd, \u05de\u05d4 "
+                        "\u05e9\u05dc\u05d5\u05de\u05db\u05dd \u05d4\u05d9\u05d5\u05dd?"),
             "he");
-  EXPECT_EQ(language_of({.keep = {"zh"}}, "\u4eca\u5929\u5929\u6c14\u5f88\u597d\uff0c\u6211\u4eec\u53bb\u516c\u56ed"
-                                          "\u6563\u6b65\u5427\u3002"),
+  EXPECT_EQ(language_of({.keep = {"zh"}},
+                        "\u4eca\u5929\u5929\u6c14\u5f88\u597d\uff0c\u6211\u4eec\u53bb\u516c\u56ed"
+                        "\u6563\u6b65\u5427\u3002"),
             "zh");
 }
 
