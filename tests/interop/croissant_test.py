@@ -74,6 +74,18 @@ def in_order(documents):
     return sorted(documents, key=lambda document: document["words"])
 
 
+def curated():
+    """What a real curation of the same documents leaves, two of them twice, described."""
+    sources = SCRATCH / "sources.jsonl"
+    sources.write_text("".join(json.dumps(document) + "\n" for document in DOCUMENTS + DOCUMENTS[:2]))
+    recipe = SCRATCH / "recipe.yaml"
+    recipe.write_text(f"name: sentences\noutput: {SCRATCH}/curated\nsources:\n  files: [{sources}]\npart_bytes: 1000\n"
+                      "steps:\n  - step: exact_duplicates\n  - step: pii\n")
+    stoa("data", "curate", recipe)
+    stoa("data", "describe", SCRATCH / "curated/record.json")
+    return SCRATCH / "curated/croissant.json"
+
+
 full = {"description": "Sentences for a test.", "license": "https://creativecommons.org/licenses/by/4.0/", "creator": "A laboratory",
         "url": "https://example.org/sentences", "version": "1.2.0", "citation": "@misc{sentences}", "date_published": "2026-03-06"}
 dataset, warnings = validated(described("whole", 1, "", **full))
@@ -100,6 +112,17 @@ try:
 except Exception:  # noqa: BLE001 - any refusal will do, silence would not
     refused = True
 claim(refused, "which does not read them itself, and says so rather than reading nonsense")
+
+path = curated()
+dataset, _ = validated(path)
+files = {file.id: file for file in dataset.metadata.file_objects}
+parts = sorted(part.name for part in path.parent.glob("part-*"))
+claim(sorted(files) == parts and len(parts) > 1, f"a real curation's {len(parts)} parts are all described")
+claim(all(hashlib.sha256((path.parent / part).read_bytes()).hexdigest() == files[part].sha256 for part in parts),
+      "with the sha256 they have")
+claim([field.name for field in dataset.metadata.record_sets[0].fields] == ["text", "source", "words"], "and the keys of their lines")
+text = "".join(subprocess.run(["zstd", "-q", "-dc", path.parent / part], stdout=subprocess.PIPE, check=True).stdout.decode() for part in parts)
+claim([json.loads(line) for line in text.splitlines()] == DOCUMENTS, "which are the documents, each once")
 
 dataset, warnings = validated(described("bare", 1, ""))
 named = {word for word in ("license", "version", "datePublished", "citeAs") if any(f"/{word}\"" in warning for warning in warnings)}

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "stoa/base/json.h"
+#include "stoa/base/units.h"
 
 namespace stoa::trainer {
 namespace {
@@ -20,12 +21,12 @@ std::string quoted_recipe(const DataSheetFacts& facts, const char* key) {
 std::string file_list(const std::vector<FileRecord>& files) {
   std::string list;
   for (std::size_t i = 0; i < std::min(files.size(), kMostListed); ++i)
-    list +=
-        fmt::format("\n- {}: {} documents, {} bytes, sha256 {}", markdown_code(files[i].path),
-                    with_commas(files[i].documents), with_commas(files[i].size_bytes), markdown_code(files[i].sha256));
+    list += fmt::format("\n- {}: {} documents, {} bytes, sha256 {}", markdown_code(files[i].path),
+                        format_grouped(files[i].documents), format_grouped(files[i].size_bytes),
+                        markdown_code(files[i].sha256));
   if (files.size() > kMostListed)
     list += fmt::format("\n- and {} more, which `record.json` lists",
-                        with_commas(std::int64_t(files.size() - kMostListed)));
+                        format_grouped(std::int64_t(files.size() - kMostListed)));
   return list;
 }
 
@@ -38,7 +39,7 @@ std::int64_t documents_of(const std::vector<FileRecord>& files) {
 std::string counts_list(const std::map<std::string, std::int64_t>& counts) {
   std::string list;
   for (const auto& [name, count] : counts)
-    list += fmt::format("{}{} {}", list.empty() ? "" : ", ", name, with_commas(count));
+    list += fmt::format("{}{} {}", list.empty() ? "" : ", ", name, format_grouped(count));
   return list;
 }
 
@@ -70,25 +71,25 @@ std::string answer_instances(const DataSheetFacts& facts) {
 std::string answer_counts(const DataSheetFacts& facts) {
   const CurationRecord& record = facts.record;
   std::string text =
-      fmt::format("{} documents, {} bytes of text.", with_commas(record.documents), with_commas(record.bytes));
+      fmt::format("{} documents, {} bytes of text.", format_grouped(record.documents), format_grouped(record.bytes));
   if (facts.tokenized)
     text += fmt::format(" Tokenized as {}: {} documents, {} tokens of the tokenizer {}.",
-                        markdown_code(facts.tokenized->prefix), with_commas(facts.tokenized->documents),
-                        with_commas(facts.tokenized->tokens), markdown_code(facts.tokenized->tokenizer));
+                        markdown_code(facts.tokenized->prefix), format_grouped(facts.tokenized->documents),
+                        format_grouped(facts.tokenized->tokens), markdown_code(facts.tokenized->tokenizer));
   return text;
 }
 
 std::string answer_sample(const DataSheetFacts& facts) {
   return fmt::format(
       "Of {} documents in {} source files {} remain; the steps under \"{}\" decide about each, none at random.",
-      with_commas(documents_of(facts.record.sources)), with_commas(std::int64_t(facts.record.sources.size())),
-      with_commas(facts.record.documents), "Preprocessing, cleaning, labelling");
+      format_grouped(documents_of(facts.record.sources)), format_grouped(std::int64_t(facts.record.sources.size())),
+      format_grouped(facts.record.documents), "Preprocessing, cleaning, labelling");
 }
 
 std::string answer_instance_data(const DataSheetFacts& facts) {
   if (facts.record.documents == 0) return "There are no documents.";
   return fmt::format("Text as the steps left it, {} bytes a document on average.",
-                     with_commas(facts.record.bytes / facts.record.documents));
+                     format_grouped(facts.record.bytes / facts.record.documents));
 }
 
 std::string answer_changed_texts(const DataSheetFacts& facts) {
@@ -96,7 +97,7 @@ std::string answer_changed_texts(const DataSheetFacts& facts) {
   for (const StepRecord& step : facts.record.steps) {
     if (step.documents_changed == 0) continue;
     list += fmt::format("\n- {}: text of {} documents changed", markdown_text(step.name),
-                        with_commas(step.documents_changed));
+                        format_grouped(step.documents_changed));
     if (!step.replaced.empty())
       list += fmt::format("; places, by reason: {}", markdown_text(counts_list(step.replaced)));
   }
@@ -150,8 +151,9 @@ std::string answer_steps(const DataSheetFacts& facts) {
   std::string settings;
   for (const StepRecord& step : facts.record.steps) {
     text += fmt::format("| {} | {} | {} | {} | {} | {} | {} |\n", markdown_text(step.name), step.version,
-                        with_commas(step.documents_in), with_commas(step.documents_dropped),
-                        with_commas(step.documents_changed), with_commas(step.bytes_in), with_commas(step.bytes_out));
+                        format_grouped(step.documents_in), format_grouped(step.documents_dropped),
+                        format_grouped(step.documents_changed), format_grouped(step.bytes_in),
+                        format_grouped(step.bytes_out));
     settings += fmt::format("\n- {}: {}", markdown_text(step.name), markdown_code(step.settings.dump()));
     if (!step.reasons.empty())
       settings += fmt::format("; documents by reason: {}", markdown_text(counts_list(step.reasons)));
@@ -174,7 +176,7 @@ std::string answer_effects_on_use(const DataSheetFacts& facts) {
   for (const StepRecord& step : facts.record.steps)
     if (step.documents_dropped > 0)
       list += fmt::format("\n- {} dropped {} of {} documents", markdown_text(step.name),
-                          with_commas(step.documents_dropped), with_commas(step.documents_in));
+                          format_grouped(step.documents_dropped), format_grouped(step.documents_in));
   return list.empty() ? "" : "What these steps drop is not in the set:" + list;
 }
 

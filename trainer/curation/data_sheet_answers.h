@@ -13,10 +13,8 @@ struct DataSheetFacts {
   const std::optional<TokenizedFacts>& tokenized;
 };
 
-/// The recipe's string of this key, or empty.
+/// The recipe's string or number of this key, or empty.
 std::string recipe_text(const CurationRecord& record, const char* key);
-/// "33,007"
-std::string with_commas(std::int64_t count);
 /// One line for plain text: name, version, settings, counts and reasons of a step.
 std::string step_sentence(const StepRecord& step);
 /// What the steps named pii looked for, what they did and what they cannot see; plain text.

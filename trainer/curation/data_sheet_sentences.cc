@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "stoa/base/json.h"
+#include "stoa/base/units.h"
 #include "stoa/trainer/curation/data_sheet_answers.h"
 
 namespace stoa::trainer {
@@ -17,7 +18,7 @@ bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x
 std::string counts_of(std::string_view title, const std::map<std::string, std::int64_t>& counts) {
   std::string text;
   for (const auto& [name, count] : counts)
-    text += fmt::format("{}{} {}", text.empty() ? fmt::format("; {}: ", title) : ", ", name, with_commas(count));
+    text += fmt::format("{}{} {}", text.empty() ? fmt::format("; {}: ", title) : ", ", name, format_grouped(count));
   return text;
 }
 
@@ -26,21 +27,14 @@ std::string counts_of(std::string_view title, const std::map<std::string, std::i
 std::string recipe_text(const CurationRecord& record, const char* key) {
   if (!record.recipe.is_object()) return "";
   const auto found = record.recipe.find(key);
-  return found != record.recipe.end() && found->is_string() ? found->get<std::string>() : "";
-}
-
-std::string with_commas(std::int64_t count) {
-  std::string digits = fmt::format("{}", count);
-  const auto first = static_cast<std::ptrdiff_t>(count < 0 ? 1 : 0);
-  for (auto at = static_cast<std::ptrdiff_t>(digits.size()) - 3; at > first; at -= 3)
-    digits.insert(static_cast<std::size_t>(at), ",");
-  return digits;
+  if (found == record.recipe.end() || !(found->is_string() || found->is_number())) return "";
+  return found->is_string() ? found->get<std::string>() : found->dump();
 }
 
 std::string step_sentence(const StepRecord& step) {
   return fmt::format("{} version {} with {}: {} documents in, {} dropped, {} changed{}{}.", step.name, step.version,
-                     step.settings.dump(), with_commas(step.documents_in), with_commas(step.documents_dropped),
-                     with_commas(step.documents_changed), counts_of("documents by reason", step.reasons),
+                     step.settings.dump(), format_grouped(step.documents_in), format_grouped(step.documents_dropped),
+                     format_grouped(step.documents_changed), counts_of("documents by reason", step.reasons),
                      counts_of("places replaced or removed", step.replaced));
 }
 

@@ -45,6 +45,7 @@ const Case kCases[] = {
     {"sample_help.txt", {"sample", "--help"}},
     {"report_help.txt", {"report", "--help"}},
     {"data_help.txt", {"data", "--help"}},
+    {"data_describe_help.txt", {"data", "describe", "--help"}},
     {"data_prepare_help.txt", {"data", "prepare", "--help"}},
     {"data_curate_help.txt", {"data", "curate", "--help"}},
     {"completion_help.txt", {"completion", "--help"}},

@@ -6,7 +6,6 @@
 #include "stoa/base/durable_file.h"
 #include "stoa/trainer/curation/croissant.h"
 #include "stoa/trainer/curation/data_sheet.h"
-#include "stoa/trainer/curation/data_sheet_answers.h"
 
 namespace stoa::trainer {
 namespace {
@@ -97,14 +96,6 @@ TEST(DataSheet, QuotesNoDocumentAndLetsNoValueActAsMarkdown) {
   EXPECT_THAT(sheet, HasSubstr("# Data sheet of x \\# not a heading \\<script\\>\n"));
   EXPECT_THAT(sheet, HasSubstr("\\[here\\](http://example.org) \\| \\`x\\`"));
   EXPECT_THAT(sheet, HasSubstr("`` a`b c.jsonl ``"));
-}
-
-TEST(DataSheet, GroupsDigits) {
-  EXPECT_EQ(with_commas(0), "0");
-  EXPECT_EQ(with_commas(999), "999");
-  EXPECT_EQ(with_commas(33007), "33,007");
-  EXPECT_EQ(with_commas(-1234567), "-1,234,567");
-  EXPECT_EQ(with_commas(-123), "-123");
 }
 
 TEST(Croissant, DescribesFilesFieldsAndWhatWasDone) {
