@@ -6,11 +6,11 @@
 
 #include <filesystem>
 
-#include "captured.h"
 #include "stoa/base/compress.h"
 #include "stoa/base/durable_file.h"
 #include "stoa/base/error.h"
 #include "stoa/launcher/command_line.h"
+#include "stoa/tests/unit/launcher/captured.h"
 #include "stoa/trainer/curation/curation_record.h"
 
 namespace stoa::launcher {
@@ -132,7 +132,7 @@ TEST_F(DataCurate, WritesPartsRecordAndDescription) {
   EXPECT_THAT(again.err, HasSubstr("is there already, made by this recipe"));
   const Result other = curate({"samples=1"});
   EXPECT_EQ(other.code, exit_code(ErrorKind::kStorage));
-  EXPECT_THAT(other.err, HasSubstr("was made by another recipe"));
+  EXPECT_THAT(other.err, HasSubstr("by another recipe (small)"));
 }
 
 TEST_F(DataCurate, TellsErrorsByTheirKind) {
