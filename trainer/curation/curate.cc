@@ -8,6 +8,7 @@
 #include "stoa/base/units.h"
 #include "stoa/trainer/curation/curated_folder.h"
 #include "stoa/trainer/curation/curation_pass.h"
+#include "stoa/trainer/curation/describe.h"
 #include "stoa/trainer/data/ordered_work.h"
 
 namespace stoa::trainer {
@@ -168,15 +169,28 @@ void describe_sources(std::vector<FileRecord>& sources, int threads) {
       [](FileRecord*&) {});
 }
 
-/// The record of an output that the same recipe made.
+/// The record of an output that the same recipe made of the same sources, by name and size.
 std::optional<CurationRecord> record_of_before(const CurationSettings& settings) {
   const std::filesystem::path path = std::filesystem::path(settings.output) / "record.json";
   std::error_code ignored;
   if (!std::filesystem::is_regular_file(path, ignored)) return std::nullopt;
   CurationRecord record = parse_record(read_text_file(path), path.string());
-  if (record.recipe == settings.recipe) return record;
-  throw StorageError("{}: was made by another recipe ({}, {}); remove it or choose another output", settings.output,
-                     record.name, record.created);
+  const auto refuse = [&](const std::string& difference) {
+    throw StorageError("{}: was made at {} {}; remove it or choose another output", settings.output, record.created,
+                       difference);
+  };
+  if (record.recipe != settings.recipe) refuse(fmt::format("by another recipe ({})", record.name));
+  const std::vector<std::string>& files = settings.sources.files;
+  if (record.sources.size() != files.size())
+    refuse(fmt::format("from {} source files, now there are {}", record.sources.size(), files.size()));
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    const FileRecord& source = record.sources[i];
+    if (source.path != files[i]) refuse(fmt::format("from {}, where now {} stands", source.path, files[i]));
+    const std::uintmax_t size = std::filesystem::file_size(files[i], ignored);
+    if (!ignored && static_cast<std::int64_t>(size) != source.size_bytes)
+      refuse(fmt::format("when {} had {} bytes, now it has {}", source.path, source.size_bytes, size));
+  }
+  return record;
 }
 
 }  // namespace
@@ -232,6 +246,7 @@ CurationRecord curate(const CurationSettings& settings, int threads, CurationMod
   if (folder) {
     record.outputs = folder->finish_parts();
     folder->write_file("record.json", record_text(record));
+    write_description(record, folder->path());
     folder->publish();
   }
   log.info("{}: {} of {} documents stay, {} of text, in {}", settings.output, format_grouped(record.documents),

@@ -38,8 +38,14 @@ struct StepSettings {
   PersonalDataSettings pii;
 };
 
+/// What a person says about the data set, for its data sheet and its Croissant description; all may be empty.
+struct DataSetFacts {
+  std::string description, creator, license, url, version, citation, date_published;
+};
+
 struct CurationSettings {
   std::string name;
+  DataSetFacts facts;
   std::string output;  ///< folder, which is made
   TextInputs sources;
   std::int64_t part_bytes = std::int64_t{1} << 30;  ///< of a part before compression, a last document aside

@@ -22,12 +22,6 @@ std::string iso_639_1(CLD2::Language language) {
   return code;
 }
 
-std::string_view first_bytes(std::string_view text, std::size_t most) {
-  if (text.size() <= most) return text;
-  while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xC0) == 0x80) --most;
-  return text.substr(0, most);
-}
-
 /// CLD2 refuses text with code points that are not for interchange (most control characters, noncharacters): they
 /// become spaces.
 std::string for_interchange(std::string_view text) {
@@ -63,7 +57,7 @@ RawGuess ask_cld2(std::string_view text) {
 }  // namespace
 
 bool language_is_known(std::string_view code) {
-  if (code.size() != 2 || code == "un") return false;
+  if (code.size() != 2 || code == "un" || code == "xx") return false;  // unknown, and scripts without a language
   for (int i = 0; i < CLD2::NUM_LANGUAGES; ++i)
     if (iso_639_1(static_cast<CLD2::Language>(i)) == code) return true;
   return false;

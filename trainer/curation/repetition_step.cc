@@ -23,6 +23,7 @@ constexpr std::string_view kReasons[] = {"duplicate_lines",
                                          "duplicate_8_grams",
                                          "duplicate_9_grams",
                                          "duplicate_10_grams"};
+constexpr std::size_t kMostBytes = std::size_t{8} << 20;
 constexpr std::uint32_t kNoReason = ~std::uint32_t{0};
 
 std::uint64_t hash_of(std::string_view text) {
@@ -150,8 +151,9 @@ double RepetitionStep::duplicate_gram_fraction(std::size_t n) {
 }
 
 Outcome RepetitionStep::apply(Document& document) {
-  if (const std::uint32_t reason = repeated_lines(document.text()); reason != kNoReason) return dropped(reason);
-  take_words(document.text());
+  const std::string_view text = first_bytes(document.text(), kMostBytes);
+  if (const std::uint32_t reason = repeated_lines(text); reason != kNoReason) return dropped(reason);
+  take_words(text);
   for (std::size_t n = 2; n <= 4; ++n) {
     lengthen_grams(n);
     if (top_gram_fraction(n) > most_top_[n - 2]) return dropped(n + 2);

@@ -31,6 +31,9 @@ std::optional<RepairedText> repaired_utf8(std::string_view text);
 /// newline and tab, left out. REQUIRES: valid UTF-8.
 std::string excerpt_of(std::string_view text, std::size_t at, std::size_t most_characters);
 
+/// At most `most` bytes, whole characters. REQUIRES: valid UTF-8.
+std::string_view first_bytes(std::string_view text, std::size_t most);
+
 std::size_t count_characters(std::string_view text);
 
 struct CodePoint {

@@ -52,6 +52,7 @@ const Case kCases[] = {
     {"data_stats_help.txt", {"data", "stats", "--help"}},
     {"data_merge_help.txt", {"data", "merge", "--help"}},
     {"data_split_help.txt", {"data", "split", "--help"}},
+    {"data_curate_help.txt", {"data", "curate", "--help"}},
     {"completion_help.txt", {"completion", "--help"}},
     {"completion_bash.txt", {"completion", "bash"}},
     {"completion_zsh.txt", {"completion", "zsh"}},

@@ -3,10 +3,10 @@
 
 #include <gmock/gmock.h>
 
-#include "data_scratch.h"
 #include "stoa/base/checksum.h"
 #include "stoa/base/compress.h"
 #include "stoa/base/error.h"
+#include "stoa/tests/unit/trainer/data_scratch.h"
 #include "stoa/trainer/curation/curated_folder.h"
 
 namespace stoa::trainer {
@@ -157,14 +157,16 @@ TEST_F(Curate, MakesTheSameWithAnyNumberOfThreads) {
   EXPECT_GE(record.steps[4].documents_dropped, 1200);
 }
 
-TEST_F(Curate, SaysThatItIsThereAndRefusesAnotherRecipe) {
+TEST_F(Curate, SaysThatItIsThereAndRefusesAnotherRecipeAndOtherSources) {
   write_bytes(scratch_ / "a.txt", "Some text that stays\n");
   CurationSettings what = settings({"a.txt"}, {step(StepKind::kExactDuplicates)});
   const CurationRecord first = run(what);
   clock_.tick(3600);
   EXPECT_EQ(run(what).created, first.created);
+  write_bytes(scratch_ / "a.txt", "Some text that is longer now\n");
+  EXPECT_THAT(message_of<StorageError>([&] { run(what); }), HasSubstr("had 21 bytes, now it has 29"));
   what.recipe["samples"] = 3;
-  EXPECT_THAT(message_of<StorageError>([&] { run(what); }), HasSubstr("was made by another recipe"));
+  EXPECT_THAT(message_of<StorageError>([&] { run(what); }), HasSubstr("by another recipe (test)"));
   std::filesystem::remove(scratch_ / "out/record.json");
   EXPECT_THAT(message_of<StorageError>([&] { run(what); }), HasSubstr("is there already"));
 }

@@ -127,8 +127,6 @@ TEST(RepetitionStep, FindsLinesParagraphsAndNGrams) {
   RepetitionStep lines_aside({.duplicate_lines = 1, .duplicate_line_characters = 1});
   EXPECT_EQ(result(lines_aside, "a1\n\nb2\n\nc3\n\n\na1\nb2\n\na1\n\nb2\n"), "dropped: duplicate_paragraphs");
   EXPECT_EQ(result(step, prose(7) + repeated("buy now ", 33)), "dropped: top_2_gram");
-  EXPECT_EQ(result(step, prose(11) + prose(3).substr(0, 100) + " x " + prose(3).substr(0, 100)),
-            "kept");  // a tenth again is not enough
 }
 
 TEST(RepetitionStep, CountsCharactersInOverlappingDuplicatesOnce) {
