@@ -184,7 +184,7 @@ Encoder::~Encoder() = default;
 
 void Encoder::encode(std::string_view text, std::vector<std::int32_t>& tokens_appended) {
   for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t length = pre_token_length(text, begin);
+    const std::size_t length = pre_token_length(state_->tokenizer.vocabulary.pre_tokenizer, text, begin);
     state_->append(text.substr(begin, length), tokens_appended);
     begin += length;
   }

@@ -15,9 +15,13 @@ namespace {
 constexpr char32_t kCodePoints = 0x110000;
 
 /// White_Space stands for \s: PCRE2's own \s also has U+180E, which Unicode no longer counts as a space.
-constexpr std::string_view kPattern =
+constexpr std::string_view kGpt2Pattern =
     "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\p{White_Space}\\p{L}\\p{N}]+|"
     "\\p{White_Space}+(?!\\P{White_Space})|\\p{White_Space}+";
+constexpr std::string_view kLlama3Pattern =
+    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| "
+    "?[^\\p{White_Space}\\p{L}\\p{N}]+[\\r\\n]*|"
+    "\\p{White_Space}*[\\r\\n]+|\\p{White_Space}+(?!\\P{White_Space})|\\p{White_Space}+";
 
 struct CodeFree {
   void operator()(pcre2_code* code) const { pcre2_code_free(code); }
@@ -120,16 +124,18 @@ const CharacterClasses& character_classes() {
 }
 
 struct PreTokenPattern::State {
-  Regex regex{kPattern};
+  explicit State(std::string_view pattern) : regex(pattern) {}
+  Regex regex;
 };
 
-PreTokenPattern::PreTokenPattern() : state_(std::make_unique<State>()) {}
+PreTokenPattern::PreTokenPattern(PreTokenizer kind)
+    : state_(std::make_unique<State>(kind == PreTokenizer::kGpt2 ? kGpt2Pattern : kLlama3Pattern)) {}
 PreTokenPattern::~PreTokenPattern() = default;
 
 std::size_t PreTokenPattern::match(std::string_view text, std::size_t begin) const {
   const auto found = state_->regex.find(text, begin);
   if (!found || found->begin != begin || found->end == begin)
-    throw InternalError("GPT-2's pattern does not match at byte {}", begin);
+    throw InternalError("the pre-tokenizer's pattern does not match at byte {}", begin);
   return found->end - begin;
 }
 

@@ -1,10 +1,12 @@
 #pragma once
 /// The two things PCRE2 is asked for: the Unicode class of each character (for the splitter, tokenizer_split.h) and
-/// GPT-2's pattern itself, literally, as the oracle that the splitter is tested against.
+/// the patterns themselves, literally, as the oracle that the splitter is tested against.
 #include <cstdint>
 #include <memory>
 #include <string_view>
 #include <vector>
+
+#include "stoa/trainer/data/tokenizer_split.h"
 
 namespace stoa::trainer {
 
@@ -28,10 +30,10 @@ class CharacterClasses {
 /// The process's table, made at its first use (some milliseconds). Any thread.
 const CharacterClasses& character_classes();
 
-/// GPT-2's pre-tokenizer pattern, matched by PCRE2. One thread at a time.
+/// A pre-tokenizer's pattern, matched by PCRE2. One thread at a time.
 class PreTokenPattern {
  public:
-  PreTokenPattern();
+  explicit PreTokenPattern(PreTokenizer kind);
   ~PreTokenPattern();
   /// Length of the match at `begin`. REQUIRES: text is valid UTF-8 and begin < text.size() is at a character.
   std::size_t match(std::string_view text, std::size_t begin) const;

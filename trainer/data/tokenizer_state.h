@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "stoa/trainer/data/tokenizer.h"
+#include "stoa/trainer/data/tokenizer_split.h"
 
 namespace stoa::trainer {
 
@@ -54,6 +55,7 @@ class MergeTable {
 
 /// What a tokenizer.json says.
 struct Vocabulary {
+  PreTokenizer pre_tokenizer = PreTokenizer::kGpt2;
   std::vector<std::string> tokens;    ///< bytes by id; the text itself for a special token
   std::vector<Merge> merges;          ///< by rank
   std::vector<std::int32_t> special;  ///< ids that merges never make, ascending

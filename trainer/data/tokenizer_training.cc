@@ -53,7 +53,7 @@ class Training {
     std::size_t done = 0;
     for (const std::string_view text : texts) {
       for (std::size_t begin = 0; begin < text.size();) {
-        const std::size_t length = pre_token_length(text, begin);
+        const std::size_t length = pre_token_length(PreTokenizer::kGpt2, text, begin);
         ++counts[text.substr(begin, length)];
         begin += length;
       }

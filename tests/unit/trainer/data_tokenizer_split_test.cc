@@ -14,15 +14,19 @@ namespace {
 
 using testing::ElementsAre;
 
-std::vector<std::string> split(std::string_view text) {
+std::vector<std::string> split(std::string_view text, PreTokenizer kind = PreTokenizer::kGpt2) {
   std::vector<std::string> parts;
   for (std::size_t begin = 0; begin < text.size(); begin += parts.back().size())
-    parts.emplace_back(text.substr(begin, pre_token_length(text, begin)));
+    parts.emplace_back(text.substr(begin, pre_token_length(kind, text, begin)));
   return parts;
 }
 
-std::vector<std::string> split_by_pattern(std::string_view text) {
-  static const PreTokenPattern pattern;
+std::vector<std::string> llama3_split(std::string_view text) { return split(text, PreTokenizer::kLlama3); }
+
+std::vector<std::string> split_by_pattern(std::string_view text, PreTokenizer kind) {
+  static const PreTokenPattern gpt2(PreTokenizer::kGpt2);
+  static const PreTokenPattern llama3(PreTokenizer::kLlama3);
+  const PreTokenPattern& pattern = kind == PreTokenizer::kGpt2 ? gpt2 : llama3;
   std::vector<std::string> parts;
   for (std::size_t begin = 0; begin < text.size(); begin += parts.back().size())
     parts.emplace_back(text.substr(begin, pattern.match(text, begin)));
@@ -73,8 +77,37 @@ TEST(PreTokens, CountAnInvalidByteAsOneOtherCharacter) {
   EXPECT_THAT(split("\xF4\x90\x80\x80x"), ElementsAre("\xF4\x90\x80\x80", "x"));
 }
 
-/// The hand-written splitter against GPT-2's pattern itself, on every code point in several surroundings.
-TEST(PreTokens, AreThoseOfThePatternForEveryCodePoint) {
+TEST(Llama3PreTokens, TakeOneCharacterThatIsNoLetterBeforeAWord) {
+  EXPECT_THAT(llama3_split("Hello  (world\t_x"), ElementsAre("Hello", " ", " (", "world", "\t", "_x"));
+  EXPECT_THAT(llama3_split("\nx \tfoo\u00a0bar"), ElementsAre("\n", "x", " ", "\tfoo", "\u00a0bar"));
+  EXPECT_THAT(llama3_split("a\xFF"
+                           "b\xFF\xFE"),
+              ElementsAre("a",
+                          "\xFF"
+                          "b",
+                          "\xFF\xFE"));
+}
+
+TEST(Llama3PreTokens, CutContractionsOfAnyCase) {
+  EXPECT_THAT(llama3_split("it's WE'LL I'Ve"), ElementsAre("it", "'s", " WE", "'LL", " I", "'Ve"));
+  EXPECT_THAT(llama3_split("'\u017fx 'L 'k"), ElementsAre("'\u017f", "x", " '", "L", " '", "k"));
+}
+
+TEST(Llama3PreTokens, CutNumbersByThreeDigits) {
+  EXPECT_THAT(llama3_split("x12345 67"), ElementsAre("x", "123", "45", " ", "67"));
+}
+
+TEST(Llama3PreTokens, EndAtTheLastLineEndOfARunOfSpaces) {
+  EXPECT_THAT(llama3_split("a;\r\n\n  b"), ElementsAre("a", ";\r\n\n", " ", " b"));
+  EXPECT_THAT(llama3_split("\n\n  \n x  "), ElementsAre("\n\n  \n", " x", "  "));
+}
+
+class PreTokensOfBothKinds : public testing::TestWithParam<PreTokenizer> {};
+INSTANTIATE_TEST_SUITE_P(Kinds, PreTokensOfBothKinds, testing::Values(PreTokenizer::kGpt2, PreTokenizer::kLlama3),
+                         [](const auto& kind) { return kind.param == PreTokenizer::kGpt2 ? "Gpt2" : "Llama3"; });
+
+/// The hand-written splitter against the pattern itself, on every code point in several surroundings.
+TEST_P(PreTokensOfBothKinds, AreThoseOfThePatternForEveryCodePoint) {
   for (char32_t page = 0; page < 0x110000; page += 0x400) {
     std::string text;
     for (char32_t c = page; c < page + 0x400; ++c) {
@@ -88,20 +121,22 @@ TEST(PreTokens, AreThoseOfThePatternForEveryCodePoint) {
       append_utf8(text, c);
       text += '\'';
     }
-    ASSERT_EQ(split(text), split_by_pattern(text)) << "code points from " << static_cast<unsigned>(page);
+    ASSERT_EQ(split(text, GetParam()), split_by_pattern(text, GetParam()))
+        << "code points from " << static_cast<unsigned>(page);
   }
 }
 
-TEST(PreTokens, AreThoseOfThePatternForRandomText) {
+TEST_P(PreTokensOfBothKinds, AreThoseOfThePatternForRandomText) {
   std::mt19937 random(33);
   const std::vector<std::string> parts = {
-      " ", "  ",   "\n",     "\t",     "\r\n",   "'",      "s",      "t",      "re",     "ve",  "ll", "LL",
-      "d", "m",    "a",      "Z",      "0",      "9",      ".",      "--",     "é",      "ß",   "日", "٣",
-      "²", "🙂", "\u00a0", "\u3000", "\u2028", "\u0085", "\u180e", "\u200b", "\u0301", "\x1c"};
+      " ",      "  ",     "\n",     "\t",     "\r\n",   "'",      "s",      "t",   "re", "ve",
+      "ll",     "LL",     "d",      "m",      "a",      "Z",      "0",      "9",   ".",  "--",
+      "é",      "ß",      "日",     "٣",      "²",      "🙂",   "\u017f", "S",   "VE", "\xE1\x9C\xB0",
+      "\u00a0", "\u3000", "\u2028", "\u0085", "\u180e", "\u200b", "\u0301", "\x1c"};
   for (int round = 0; round < 3000; ++round) {
     std::string text;
     for (unsigned length = random() % 33; length > 0; --length) text += parts[random() % parts.size()];
-    ASSERT_EQ(split(text), split_by_pattern(text)) << text;
+    ASSERT_EQ(split(text, GetParam()), split_by_pattern(text, GetParam())) << text;
   }
 }
 
