@@ -13,6 +13,8 @@
 
 namespace stoa::trainer {
 
+struct Vocabulary;
+
 /// Immutable; any thread may encode with an Encoder of its own.
 class Tokenizer {
  public:
@@ -40,7 +42,7 @@ class Tokenizer {
   struct State;
   explicit Tokenizer(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
-  friend Tokenizer train_tokenizer(std::span<const std::string_view>, std::int64_t, const std::function<void(double)>&);
+  friend Tokenizer trained_tokenizer(Vocabulary vocabulary);
 };
 
 /// An encoder with a cache of pre-tokens; one thread at a time. Borrows the tokenizer.
