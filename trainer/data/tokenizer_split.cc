@@ -4,7 +4,8 @@
 #include <bit>
 #include <cstring>
 
-#include "stoa/trainer/data/tokenizer_pattern.h"
+#include "stoa/trainer/data/tokenizer_classes.h"
+#include "stoa/trainer/data/tokenizer_utf8.h"
 
 namespace stoa::trainer {
 namespace {
@@ -68,18 +69,9 @@ class Cutter {
 
   /// The character above ASCII that starts at `at`.
   Character wide_character(std::size_t at) const {
-    constexpr Character kInvalid{kOther, 1};
-    const std::uint8_t lead = byte(at);
-    const std::uint8_t bytes = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
-    if (lead < 0xC2 || lead > 0xF4 || size_ - at < bytes) return kInvalid;
-    char32_t code_point = lead & (0x7FU >> bytes);
-    for (std::size_t i = 1; i < bytes; ++i) {
-      if ((byte(at + i) & 0xC0) != 0x80) return kInvalid;
-      code_point = (code_point << 6) | (byte(at + i) & 0x3FU);
-    }
-    const bool overlong = (bytes == 3 && code_point < 0x800) || (bytes == 4 && code_point < 0x10000);
-    if (overlong || code_point > 0x10FFFF || (code_point >= 0xD800 && code_point < 0xE000)) return kInvalid;
-    return {static_cast<std::uint8_t>(classes_(code_point)), bytes};
+    const Utf8Character wide = utf8_character({text_, size_}, at);
+    if (!wide.is_valid) return {kOther, 1};
+    return {static_cast<std::uint8_t>(classes_(wide.code_point)), wide.bytes};
   }
 
   std::size_t end_of_ascii_letters(std::size_t at) const {

@@ -3,6 +3,7 @@
 #include "stoa/base/clock.h"
 #include "stoa/base/error.h"
 #include "stoa/base/units.h"
+#include "stoa/trainer/data/tokenizer_state.h"
 #include "stoa/trainer/data/tokenizer_training_cells.h"
 #include "stoa/trainer/data/tokenizer_training_count.h"
 #include "stoa/trainer/data/tokenizer_training_merges.h"
@@ -81,8 +82,7 @@ void log_report(const TokenizerTrainingReport& report, Log& log) {
 
 /// Tokenizer's door for training.
 Tokenizer trained_tokenizer(Vocabulary vocabulary) {
-  vocabulary.special.push_back(static_cast<std::int32_t>(vocabulary.tokens.size()));
-  vocabulary.tokens.emplace_back(kEndOfText);
+  vocabulary.add_special_token(kEndOfText);
   return Tokenizer(std::make_unique<Tokenizer::State>(std::move(vocabulary)));
 }
 

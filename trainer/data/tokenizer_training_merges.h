@@ -11,8 +11,8 @@
 /// first in the merge that makes the younger of its tokens, and its count only falls from then on.
 #include <functional>
 
-#include "stoa/trainer/data/tokenizer_state.h"
 #include "stoa/trainer/data/tokenizer_training_cells.h"
+#include "stoa/trainer/data/tokenizer_vocabulary.h"
 
 namespace stoa::trainer {
 

@@ -7,7 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "stoa/trainer/data/tokenizer_pattern.h"
+#include "stoa/tests/reference/pre_token_pattern.h"
+#include "stoa/trainer/data/tokenizer_classes.h"
 
 namespace stoa::trainer {
 namespace {
@@ -24,32 +25,19 @@ std::vector<std::string> split(std::string_view text, PreTokenizer kind = PreTok
 std::vector<std::string> llama3_split(std::string_view text) { return split(text, PreTokenizer::kLlama3); }
 
 std::vector<std::string> split_by_pattern(std::string_view text, PreTokenizer kind) {
-  static const PreTokenPattern gpt2(PreTokenizer::kGpt2);
-  static const PreTokenPattern llama3(PreTokenizer::kLlama3);
-  const PreTokenPattern& pattern = kind == PreTokenizer::kGpt2 ? gpt2 : llama3;
+  static const reference::Pattern gpt2(reference::written_out(reference::kGpt2Pattern));
+  static const reference::Pattern llama3(reference::written_out(reference::kLlama3Pattern));
+  const reference::Pattern& pattern = kind == PreTokenizer::kGpt2 ? gpt2 : llama3;
   std::vector<std::string> parts;
-  for (std::size_t begin = 0; begin < text.size(); begin += parts.back().size())
-    parts.emplace_back(text.substr(begin, pattern.match(text, begin)));
+  for (std::size_t begin = 0; begin < text.size(); begin += parts.back().size()) {
+    const std::size_t length = pattern.match(text, begin);
+    if (length == 0) throw std::logic_error("a pattern does not match: " + std::string(text.substr(begin)));
+    parts.emplace_back(text.substr(begin, length));
+  }
   return parts;
 }
 
-void append_utf8(std::string& text, char32_t c) {
-  if (c < 0x80) {
-    text += static_cast<char>(c);
-  } else if (c < 0x800) {
-    text += static_cast<char>(0xC0 | (c >> 6));
-    text += static_cast<char>(0x80 | (c & 0x3F));
-  } else if (c < 0x10000) {
-    text += static_cast<char>(0xE0 | (c >> 12));
-    text += static_cast<char>(0x80 | ((c >> 6) & 0x3F));
-    text += static_cast<char>(0x80 | (c & 0x3F));
-  } else {
-    text += static_cast<char>(0xF0 | (c >> 18));
-    text += static_cast<char>(0x80 | ((c >> 12) & 0x3F));
-    text += static_cast<char>(0x80 | ((c >> 6) & 0x3F));
-    text += static_cast<char>(0x80 | (c & 0x3F));
-  }
-}
+using reference::append_utf8;
 
 TEST(PreTokens, KeepOneSpaceBeforeAWord) {
   EXPECT_THAT(split("Hello  world 42x, 3rd!"), ElementsAre("Hello", " ", " world", " 42", "x", ",", " 3", "rd", "!"));
@@ -100,6 +88,38 @@ TEST(Llama3PreTokens, CutNumbersByThreeDigits) {
 TEST(Llama3PreTokens, EndAtTheLastLineEndOfARunOfSpaces) {
   EXPECT_THAT(llama3_split("a;\r\n\n  b"), ElementsAre("a", ";\r\n\n", " ", " b"));
   EXPECT_THAT(llama3_split("\n\n  \n x  "), ElementsAre("\n\n  \n", " x", "  "));
+}
+
+/// PCRE2's Unicode may be older: what it does not know yet may be anything.
+TEST(CharacterClasses, AreThoseOfPcre2WhereItKnowsTheCharacter) {
+  const reference::Pattern letter("\\p{L}");
+  const reference::Pattern number("\\p{N}");
+  const reference::Pattern space("\\p{White_Space}");
+  const reference::Pattern unknown("\\p{Cn}");
+  int known = 0;
+  for (char32_t c = 0; c < 0x110000; ++c) {
+    if (c >= 0xD800 && c < 0xE000) continue;
+    std::string text;
+    append_utf8(text, c);
+    if (unknown.match(text, 0) > 0) continue;
+    const CharacterClass expected = letter.match(text, 0) > 0   ? CharacterClass::kLetter
+                                    : number.match(text, 0) > 0 ? CharacterClass::kNumber
+                                    : space.match(text, 0) > 0  ? CharacterClass::kSpace
+                                                                : CharacterClass::kOther;
+    ASSERT_EQ(character_classes()(c), expected) << static_cast<unsigned>(c);
+    ++known;
+  }
+  EXPECT_GT(known, 144'000);
+}
+
+TEST(CharacterClasses, KnowWhatUnicodeAddedAfterPcre2) {
+  EXPECT_EQ(character_classes()(U'\U00031350'), CharacterClass::kLetter);  // CJK extension H, Unicode 15
+  EXPECT_EQ(character_classes()(U'\u180e'), CharacterClass::kOther);
+  EXPECT_EQ(character_classes()(U'\u0085'), CharacterClass::kSpace);
+  EXPECT_EQ(character_classes()(U'\u200b'), CharacterClass::kOther);
+  EXPECT_TRUE(character_classes().is_of_a_word(U'_'));
+  EXPECT_TRUE(character_classes().is_of_a_word(U'\u0301'));
+  EXPECT_FALSE(character_classes().is_of_a_word(U'\u00bd'));
 }
 
 class PreTokensOfBothKinds : public testing::TestWithParam<PreTokenizer> {};

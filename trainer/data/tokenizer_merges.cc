@@ -1,0 +1,107 @@
+#include "stoa/trainer/data/tokenizer_merges.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace stoa::trainer {
+namespace {
+
+/// Up to here looking at every pair for each merge is faster than a heap.
+constexpr std::size_t kShortPreToken = 48;
+
+/// Repeats: the pair of the lowest rank, the leftmost of them, becomes one id.
+void merge_short(const MergeTable& table, MergeScratch& scratch) {
+  std::vector<std::int32_t>& ids = scratch.ids;
+  std::vector<std::int32_t>& ranks = scratch.ranks;
+  ranks.clear();
+  for (std::size_t i = 0; i + 1 < ids.size(); ++i) ranks.push_back(table.find(ids[i], ids[i + 1]).rank);
+  while (!ranks.empty()) {
+    const auto best = std::min_element(ranks.begin(), ranks.end());
+    if (*best == MergeTable::kNoMerge) return;
+    const auto at = static_cast<std::size_t>(best - ranks.begin());
+    ids[at] = table.find(ids[at], ids[at + 1]).result;
+    ids.erase(ids.begin() + static_cast<std::ptrdiff_t>(at) + 1);
+    ranks.erase(best);
+    if (at > 0) ranks[at - 1] = table.find(ids[at - 1], ids[at]).rank;
+    if (at < ranks.size()) ranks[at] = table.find(ids[at], ids[at + 1]).rank;
+  }
+}
+
+/// The same with a heap.
+class LongMerge {
+ public:
+  LongMerge(const MergeTable& table, MergeScratch& scratch) : table_(table), s_(scratch) {}
+
+  void run() {
+    const auto count = static_cast<std::int32_t>(s_.ids.size());
+    s_.links.resize(s_.ids.size());
+    s_.heap.clear();
+    for (std::int32_t i = 0; i < count; ++i) link(i) = {i - 1, i + 1 < count ? i + 1 : -1};
+    for (std::int32_t i = 0; i + 1 < count; ++i) offer(i);
+    while (!s_.heap.empty()) {
+      std::pop_heap(s_.heap.begin(), s_.heap.end(), later);
+      const MergeScratch::Candidate best = s_.heap.back();
+      s_.heap.pop_back();
+      if (is_current(best)) apply(best.at);
+    }
+    std::erase(s_.ids, kGone);
+  }
+
+ private:
+  static constexpr std::int32_t kGone = -1;
+
+  static bool later(const MergeScratch::Candidate& a, const MergeScratch::Candidate& b) {
+    return a.rank != b.rank ? a.rank > b.rank : a.at > b.at;
+  }
+  std::int32_t& id(std::int32_t at) { return s_.ids[static_cast<std::size_t>(at)]; }
+  MergeScratch::Link& link(std::int32_t at) { return s_.links[static_cast<std::size_t>(at)]; }
+
+  void offer(std::int32_t at) {
+    const std::int32_t next = link(at).next;
+    if (next < 0) return;
+    const std::int32_t rank = table_.find(id(at), id(next)).rank;
+    if (rank == MergeTable::kNoMerge) return;
+    s_.heap.push_back({rank, at, id(at), id(next)});
+    std::push_heap(s_.heap.begin(), s_.heap.end(), later);
+  }
+
+  bool is_current(const MergeScratch::Candidate& candidate) {
+    const std::int32_t next = link(candidate.at).next;
+    return id(candidate.at) == candidate.left && next >= 0 && id(next) == candidate.right;
+  }
+
+  void apply(std::int32_t at) {
+    const std::int32_t gone = link(at).next;
+    id(at) = table_.find(id(at), id(gone)).result;
+    id(gone) = kGone;
+    link(at).next = link(gone).next;
+    if (link(at).next >= 0) link(link(at).next).previous = at;
+    if (link(at).previous >= 0) offer(link(at).previous);
+    offer(at);
+  }
+
+  const MergeTable& table_;
+  MergeScratch& s_;
+};
+
+}  // namespace
+
+MergeTable::MergeTable(const std::vector<Merge>& merges)
+    : shift_(64 - static_cast<int>(std::bit_width(2 * merges.size() + 1))),
+      entries_(std::size_t{1} << std::bit_width(2 * merges.size() + 1)) {
+  for (std::size_t rank = 0; rank < merges.size(); ++rank) {
+    const std::uint64_t pair = key(merges[rank].left, merges[rank].right);
+    std::size_t slot = slot_of(pair);
+    while (entries_[slot].pair != kFree) slot = (slot + 1) & (entries_.size() - 1);
+    entries_[slot] = {pair, static_cast<std::int32_t>(rank), merges[rank].result};
+  }
+}
+
+void merge_all(const MergeTable& table, MergeScratch& scratch) {
+  if (scratch.ids.size() <= kShortPreToken)
+    merge_short(table, scratch);
+  else
+    LongMerge(table, scratch).run();
+}
+
+}  // namespace stoa::trainer
