@@ -15,9 +15,10 @@ constexpr double kProgressEvery_s = 2;
 /// How much of the progress is counting words.
 constexpr double kCountingShare = 0.5;
 
-/// What has been done of the two long steps.
+/// What is told while it happens: the part done of the two long steps, and that the first has ended.
 struct Progress {
   std::function<void(double)> counting;
+  std::function<void(const TokenizerTrainingReport&)> counted;
   std::function<void(double)> merging;
 };
 
@@ -57,6 +58,7 @@ Vocabulary learn(const TokenizerTraining& training, TrainingTexts& texts, const 
   Vocabulary vocabulary = vocabulary_of_bytes();
   vocabulary.pre_tokenizer = training.pre_tokenizer;
   WordCells words = gather_words(training, texts, progress, vocabulary, report);
+  if (progress.counted) progress.counted(report);
   const auto tokens = static_cast<std::size_t>(training.vocabulary_size - 1);
   if (!learn_merges(std::move(words), tokens, training.threads, progress.merging, vocabulary))
     throw DataError(
@@ -99,11 +101,11 @@ TrainedTokenizer train_tokenizer(const TokenizerTraining& training, const TextIn
   };
   TokenizerTrainingReport report;
   const auto texts = texts_in_files(inputs, training.threads);
-  const Vocabulary vocabulary = learn(training, *texts, {line("counting words"), line("merging pairs")}, report);
-  log_report(report, log);
+  const auto counted = [&](const TokenizerTrainingReport& so_far) { log_report(so_far, log); };
+  Vocabulary vocabulary = learn(training, *texts, {line("counting words"), counted, line("merging pairs")}, report);
   log.info("trained a tokenizer of {} entries in {}", format_grouped(training.vocabulary_size),
            format_duration(clock.monotonic_s() - began_s));
-  return {trained_tokenizer(vocabulary), report};
+  return {trained_tokenizer(std::move(vocabulary)), report};
 }
 
 TrainedTokenizer train_tokenizer(const TokenizerTraining& training, std::span<const std::string_view> texts,
@@ -115,7 +117,7 @@ TrainedTokenizer train_tokenizer(const TokenizerTraining& training, std::span<co
   };
   TokenizerTrainingReport report;
   const auto source = texts_in_memory(texts);
-  const Progress both{part(0, kCountingShare), part(kCountingShare, 1 - kCountingShare)};
+  const Progress both{part(0, kCountingShare), {}, part(kCountingShare, 1 - kCountingShare)};
   Vocabulary vocabulary = learn(training, *source, both, report);
   return {trained_tokenizer(std::move(vocabulary)), report};
 }

@@ -46,6 +46,8 @@ const Case kCases[] = {
     {"report_help.txt", {"report", "--help"}},
     {"data_help.txt", {"data", "--help"}},
     {"data_prepare_help.txt", {"data", "prepare", "--help"}},
+    {"tokenizer_help.txt", {"tokenizer", "--help"}},
+    {"tokenizer_train_help.txt", {"tokenizer", "train", "--help"}},
     {"completion_help.txt", {"completion", "--help"}},
     {"completion_bash.txt", {"completion", "bash"}},
     {"completion_zsh.txt", {"completion", "zsh"}},
