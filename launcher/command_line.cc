@@ -46,6 +46,7 @@ int parse_and_run(std::vector<std::string> words, const Streams& streams) {
   for (auto& command : add_data_sets(program)) commands.push_back(std::move(command));
   commands.push_back(add_data_curate(program));
   commands.push_back(add_data_describe(program));
+  commands.push_back(add_tokenizer_train(program));
   commands.push_back(add_completion(program));
   // CLI11 takes the words last one first.
   std::reverse(words.begin(), words.end());

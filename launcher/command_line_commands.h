@@ -47,6 +47,7 @@ std::unique_ptr<Command> add_data_prepare(CLI::App& program);
 std::vector<std::unique_ptr<Command>> add_data_sets(CLI::App& program);
 std::unique_ptr<Command> add_data_curate(CLI::App& program);
 std::unique_ptr<Command> add_data_describe(CLI::App& program);
+std::unique_ptr<Command> add_tokenizer_train(CLI::App& program);
 std::unique_ptr<Command> add_report(CLI::App& program);
 std::unique_ptr<Command> add_completion(CLI::App& program);
 

@@ -1,6 +1,7 @@
 """The converter behind quickstart_corpus: unpacked Debian packages -> clean UTF-8 documents. Standard library only.
 
   quickstart_corpus.py make ROOT OUTDIR   ROOT/PACKAGE/ are unpacked packages, ROOT/PACKAGE/VERSION their versions
+  quickstart_corpus.py packages           names of the packages
   quickstart_corpus.py check OUTDIR       status 0 where every file that SOURCES.md lists is there and unchanged
 """
 
@@ -176,7 +177,8 @@ def checked_copyright(root, package, evidence):
 
 def write_documents(path, documents):
     count = 0
-    with open(path, "w", encoding="utf-8", newline="\n") as out:
+    # What is no character (half of a surrogate pair) becomes a question mark.
+    with open(path, "w", encoding="utf-8", errors="replace", newline="\n") as out:
         for document in documents:
             clean = re.sub(r"[\x00-\x08\x0b-\x1f\x7f\ufffd]", "", document).strip()
             if not clean or SEPARATOR in clean:
@@ -221,16 +223,19 @@ def publish(partial, out, rows, total):
     print(f"quickstart_corpus: {total / 1e6:.1f} MB in {out}")
 
 
-def is_complete(out):
+def is_complete(out, files=frozenset(name for _, name, *_ in SOURCES)):
     sources = out / "SOURCES.md"
     if not sources.exists():
         return False
     rows = re.findall(r"^\| (\S+\.txt) \|.*\| ([0-9a-f]{64}) \|$", sources.read_text(), re.M)
-    files = {name for _, name, *_ in SOURCES}
     return {name for name, _ in rows} == files and all((out / name).exists() and sha256(out / name) == digest for name, digest in rows)
 
 
 def main(arguments):
+    if arguments == ["packages"]:
+        # bible-kjv has the program that reads bible-kjv-text.
+        print("\n".join(["bible-kjv"] + [package for package, *_ in SOURCES]))
+        return 0
     if len(arguments) == 2 and arguments[0] == "check":
         return 0 if is_complete(Path(arguments[1])) else 1
     if len(arguments) == 3 and arguments[0] == "make":

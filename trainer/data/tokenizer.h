@@ -14,6 +14,7 @@
 
 namespace stoa::trainer {
 
+struct Vocabulary;
 enum class PreTokenizer : std::uint8_t;
 
 /// What happens where the text of an added token (special or not) stands in a text.
@@ -60,7 +61,7 @@ class Tokenizer {
   struct State;
   explicit Tokenizer(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
-  friend Tokenizer train_tokenizer(std::span<const std::string_view>, std::int64_t, const std::function<void(double)>&);
+  friend Tokenizer trained_tokenizer(Vocabulary vocabulary);
 };
 
 /// An encoder with a cache of pre-tokens; one thread at a time. Borrows the tokenizer.

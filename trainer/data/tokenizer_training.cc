@@ -1,202 +1,130 @@
-/// Byte-pair encoding's merges (Sennrich et al. 2016, algorithm 1), with counts of pairs kept up to date instead of
-/// counted again: each merge touches only the words that have the pair.
-#include <algorithm>
-#include <queue>
-#include <unordered_map>
+#include "stoa/trainer/data/tokenizer_training.h"
 
+#include "stoa/base/clock.h"
 #include "stoa/base/error.h"
-#include "stoa/trainer/data/tokenizer_alphabet.h"
-#include "stoa/trainer/data/tokenizer_split.h"
+#include "stoa/base/units.h"
 #include "stoa/trainer/data/tokenizer_state.h"
+#include "stoa/trainer/data/tokenizer_training_cells.h"
+#include "stoa/trainer/data/tokenizer_training_count.h"
+#include "stoa/trainer/data/tokenizer_training_merges.h"
 
 namespace stoa::trainer {
 namespace {
 
-using Pair = std::uint64_t;
-constexpr Pair pair_of(std::int32_t left, std::int32_t right) {
-  return (static_cast<Pair>(left) << 32) | static_cast<Pair>(right);
-}
-constexpr std::int32_t left_of(Pair pair) { return static_cast<std::int32_t>(pair >> 32); }
-constexpr std::int32_t right_of(Pair pair) { return static_cast<std::int32_t>(pair & 0xFFFFFFFFU); }
-
-struct Word {
-  std::vector<std::int32_t> ids;
-  std::int64_t count;
-};
-
-/// splitmix64's finalizer: pairs of small ids differ in few bits.
-struct PairHash {
-  std::size_t operator()(Pair pair) const {
-    pair = (pair ^ (pair >> 30)) * 0xBF58476D1CE4E5B9U;
-    pair = (pair ^ (pair >> 27)) * 0x94D049BB133111EBU;
-    return static_cast<std::size_t>(pair ^ (pair >> 31));
-  }
-};
-
+constexpr double kProgressEvery_s = 2;
 /// How much of the progress is counting words.
 constexpr double kCountingShare = 0.5;
 
-class Training {
- public:
-  Training(std::int64_t vocabulary_size, const std::function<void(double)>& progress)
-      : vocabulary_size_(vocabulary_size), progress_(progress) {
-    for (const std::uint8_t byte : bytes_in_alphabet_order()) {
-      id_of_byte_[byte] = static_cast<std::int32_t>(vocabulary_.tokens.size());
-      add_token(std::string(1, static_cast<char>(byte)));
-    }
-  }
+/// What is told while it happens: the part done of the two long steps, and that the first has ended.
+struct Progress {
+  std::function<void(double)> counting;
+  std::function<void(const TokenizerTrainingReport&)> counted;
+  std::function<void(double)> merging;
+};
 
-  void count_words(std::span<const std::string_view> texts) {
-    std::size_t bytes = 0;
-    for (const std::string_view text : texts) bytes += text.size();
-    std::unordered_map<std::string_view, std::int64_t> counts;
-    std::size_t done = 0;
-    for (const std::string_view text : texts) {
-      for (std::size_t begin = 0; begin < text.size();) {
-        const std::size_t length = pre_token_length(PreTokenizer::kGpt2, text, begin);
-        ++counts[text.substr(begin, length)];
-        begin += length;
-      }
-      done += text.size();
-      report(kCountingShare * static_cast<double>(done) / static_cast<double>(std::max<std::size_t>(bytes, 1)));
-    }
-    for (const auto& [text, count] : counts) {
-      Word word{{}, count};
-      for (const char byte : text) word.ids.push_back(id_of_byte_[static_cast<std::uint8_t>(byte)]);
-      words_.push_back(std::move(word));
-    }
-  }
+void validate(const TokenizerTraining& training) {
+  if (training.vocabulary_size < 257)
+    throw DataError("a vocabulary of {} is too small: 256 bytes and {} are 257", training.vocabulary_size, kEndOfText);
+  if (training.vocabulary_size > std::int64_t{1} << 30)
+    throw DataError("a vocabulary of {} is too large: ids go up to 2^30", format_grouped(training.vocabulary_size));
+  if (training.memory_bytes < TokenizerTraining::kLeastMemory)
+    throw DataError("{} of memory is too little to train a tokenizer in; {} is the least",
+                    format_bytes(static_cast<double>(training.memory_bytes)),
+                    format_bytes(static_cast<double>(TokenizerTraining::kLeastMemory)));
+}
 
-  void merge_until_full() {
-    for (std::size_t w = 0; w < words_.size(); ++w)
-      for (std::size_t i = 0; i + 1 < words_[w].ids.size(); ++i)
-        change(pair_of(words_[w].ids[i], words_[w].ids[i + 1]), words_[w].count, w);
-    push_raised();
-    while (static_cast<std::int64_t>(vocabulary_.tokens.size()) + 1 < vocabulary_size_) {
-      const Pair pair = most_frequent();
-      merge(pair);
-      report(kCountingShare + (1 - kCountingShare) * static_cast<double>(vocabulary_.tokens.size()) /
-                                  static_cast<double>(vocabulary_size_));
-    }
-  }
+std::array<std::int32_t, 256> ids_of_bytes(const Vocabulary& vocabulary) {
+  std::array<std::int32_t, 256> ids{};
+  for (std::size_t id = 0; id < ids.size(); ++id)
+    ids[static_cast<std::uint8_t>(vocabulary.tokens[id].front())] = static_cast<std::int32_t>(id);
+  return ids;
+}
 
-  Vocabulary finish() {
-    vocabulary_.add_special_token(kEndOfText);
-    return std::move(vocabulary_);
-  }
-
- private:
-  struct Occurrences {
-    std::int64_t count = 0;
-    std::vector<std::uint32_t> words;  ///< every word that has the pair, and some that had it
+WordCells gather_words(const TokenizerTraining& training, TrainingTexts& texts, const Progress& progress,
+                       const Vocabulary& vocabulary, TokenizerTrainingReport& report) {
+  const std::vector<SpillingWords> words = count_words(training, texts, progress.counting, report);
+  const auto all_words = [&] {
+    std::vector<std::unique_ptr<WordStream>> streams;
+    for (const SpillingWords& of_thread : words) of_thread.append_streams(streams);
+    return sum_of(std::move(streams));
   };
-  struct Candidate {
-    std::int64_t count;
-    Pair pair;
-    bool operator<(const Candidate& other) const {
-      return count != other.count ? count < other.count : pair > other.pair;
-    }
-  };
+  return keep_words(all_words, training.memory_bytes, ids_of_bytes(vocabulary), report);
+}
 
-  void report(double fraction) const {
-    if (progress_) progress_(fraction);
-  }
-
-  std::int32_t add_token(std::string bytes) {
-    const auto next = static_cast<std::int32_t>(vocabulary_.tokens.size());
-    const auto [known, is_new] = id_of_.emplace(bytes, next);
-    if (is_new) vocabulary_.tokens.push_back(std::move(bytes));
-    return known->second;
-  }
-
-  void change(Pair pair, std::int64_t difference, std::size_t word) {
-    Occurrences& occurrences = pairs_[pair];
-    occurrences.count += difference;
-    if (difference < 0) return;
-    raised_.push_back(pair);
-    const auto number = static_cast<std::uint32_t>(word);
-    if (occurrences.words.empty() || occurrences.words.back() != number) occurrences.words.push_back(number);
-  }
-
-  /// Every count that rose gets a new candidate; one that fell is noticed when its old candidate comes up.
-  void push_raised() {
-    std::sort(raised_.begin(), raised_.end());
-    raised_.erase(std::unique(raised_.begin(), raised_.end()), raised_.end());
-    for (const Pair pair : raised_) candidates_.push({pairs_[pair].count, pair});
-    raised_.clear();
-  }
-
-  Pair most_frequent() {
-    while (!candidates_.empty()) {
-      const Candidate best = candidates_.top();
-      candidates_.pop();
-      const auto found = pairs_.find(best.pair);
-      const std::int64_t count = found == pairs_.end() ? 0 : found->second.count;
-      if (count == best.count && count > 0) return best.pair;
-      if (count > 0 && count < best.count) candidates_.push({count, best.pair});
-    }
+/// Without end-of-text, which is the last token.
+Vocabulary learn(const TokenizerTraining& training, TrainingTexts& texts, const Progress& progress,
+                 TokenizerTrainingReport& report) {
+  validate(training);
+  Vocabulary vocabulary = vocabulary_of_bytes();
+  vocabulary.pre_tokenizer = training.pre_tokenizer;
+  WordCells words = gather_words(training, texts, progress, vocabulary, report);
+  if (progress.counted) progress.counted(report);
+  const auto tokens = static_cast<std::size_t>(training.vocabulary_size - 1);
+  if (!learn_merges(std::move(words), tokens, training.threads, progress.merging, vocabulary))
     throw DataError(
         "the text yields {} merges, {} tokens with the 256 bytes and {}; a vocabulary of {} needs more text",
-        vocabulary_.merges.size(), vocabulary_.tokens.size() + 1, kEndOfText, vocabulary_size_);
-  }
+        vocabulary.merges.size(), vocabulary.tokens.size() + 1, kEndOfText, training.vocabulary_size);
+  return vocabulary;
+}
 
-  void merge(Pair pair) {
-    const std::int32_t left = left_of(pair);
-    const std::int32_t right = right_of(pair);
-    // Two ways of splitting the same bytes give the same token: such a merge adds no entry to the vocabulary.
-    const std::int32_t result = add_token(vocabulary_.tokens[static_cast<std::size_t>(left)] +
-                                          vocabulary_.tokens[static_cast<std::size_t>(right)]);
-    vocabulary_.merges.push_back({left, right, result});
-    const std::vector<std::uint32_t> words = std::move(pairs_[pair].words);
-    for (const std::uint32_t word : words) merge_in(word, left, right, result);
-    pairs_.erase(pair);
-    push_raised();
-  }
-
-  void merge_in(std::size_t word, std::int32_t left, std::int32_t right, std::int32_t result) {
-    std::vector<std::int32_t>& ids = words_[word].ids;
-    const std::int64_t count = words_[word].count;
-    std::size_t out = 0;
-    for (std::size_t in = 0; in < ids.size(); ++in, ++out) {
-      if (in + 1 == ids.size() || ids[in] != left || ids[in + 1] != right) {
-        ids[out] = ids[in];
-        continue;
-      }
-      if (out > 0) {
-        change(pair_of(ids[out - 1], left), -count, word);
-        change(pair_of(ids[out - 1], result), count, word);
-      }
-      if (in + 2 < ids.size()) {
-        change(pair_of(right, ids[in + 2]), -count, word);
-        change(pair_of(result, ids[in + 2]), count, word);
-      }
-      ids[out] = result;
-      ++in;
-    }
-    ids.resize(out);
-  }
-
-  std::int64_t vocabulary_size_;
-  const std::function<void(double)>& progress_;
-  std::int32_t id_of_byte_[256] = {};
-  Vocabulary vocabulary_;
-  std::unordered_map<std::string, std::int32_t> id_of_;
-  std::vector<Word> words_;
-  std::unordered_map<Pair, Occurrences, PairHash> pairs_;
-  std::vector<Pair> raised_;
-  std::priority_queue<Candidate> candidates_;
-};
+void log_report(const TokenizerTrainingReport& report, Log& log) {
+  log.info("counted {} different words in {} documents, {} of text{}", format_grouped(report.words),
+           format_grouped(report.documents), format_bytes(static_cast<double>(report.text_bytes)),
+           report.spilled_bytes == 0 ? std::string()
+                                     : fmt::format("; memory was full, {} went through a scratch file",
+                                                   format_bytes(static_cast<double>(report.spilled_bytes))));
+  if (report.words_left_out > 0)
+    log.warning(
+        "{} of the rarest or longest words were left out, {:.3f} % of the text's words: memory does not hold more",
+        format_grouped(report.words_left_out),
+        100 * static_cast<double>(report.occurrences_left_out) / static_cast<double>(report.occurrences));
+}
 
 }  // namespace
 
+/// Tokenizer's door for training.
+Tokenizer trained_tokenizer(Vocabulary vocabulary) {
+  vocabulary.add_special_token(kEndOfText);
+  return Tokenizer(std::make_unique<Tokenizer::State>(std::move(vocabulary)));
+}
+
+TrainedTokenizer train_tokenizer(const TokenizerTraining& training, const TextInputs& inputs, Log& log) {
+  const SystemClock clock;
+  const double began_s = clock.monotonic_s();
+  double last_s = began_s;
+  const auto line = [&](const char* step) {
+    return [&, step](double part) {
+      if (clock.monotonic_s() - last_s < kProgressEvery_s) return;
+      last_s = clock.monotonic_s();
+      log.info("{}: {:.0f} %", step, 100 * part);
+    };
+  };
+  TokenizerTrainingReport report;
+  const auto texts = texts_in_files(inputs, training.threads);
+  const auto counted = [&](const TokenizerTrainingReport& so_far) { log_report(so_far, log); };
+  Vocabulary vocabulary = learn(training, *texts, {line("counting words"), counted, line("merging pairs")}, report);
+  log.info("trained a tokenizer of {} entries in {}", format_grouped(training.vocabulary_size),
+           format_duration(clock.monotonic_s() - began_s));
+  return {trained_tokenizer(std::move(vocabulary)), report};
+}
+
+TrainedTokenizer train_tokenizer(const TokenizerTraining& training, std::span<const std::string_view> texts,
+                                 const std::function<void(double)>& progress) {
+  const auto part = [&](double begin, double share) {
+    return [&, begin, share](double fraction) {
+      if (progress) progress(begin + share * fraction);
+    };
+  };
+  TokenizerTrainingReport report;
+  const auto source = texts_in_memory(texts);
+  const Progress both{part(0, kCountingShare), {}, part(kCountingShare, 1 - kCountingShare)};
+  Vocabulary vocabulary = learn(training, *source, both, report);
+  return {trained_tokenizer(std::move(vocabulary)), report};
+}
+
 Tokenizer train_tokenizer(std::span<const std::string_view> texts, std::int64_t vocabulary_size,
                           const std::function<void(double)>& progress) {
-  if (vocabulary_size < 257)
-    throw DataError("a vocabulary of {} is too small: 256 bytes and {} are 257", vocabulary_size, kEndOfText);
-  Training training(vocabulary_size, progress);
-  training.count_words(texts);
-  training.merge_until_full();
-  return Tokenizer(std::make_unique<Tokenizer::State>(training.finish()));
+  return train_tokenizer(TokenizerTraining{.vocabulary_size = vocabulary_size}, texts, progress).tokenizer;
 }
 
 }  // namespace stoa::trainer

@@ -53,6 +53,8 @@ const Case kCases[] = {
     {"data_merge_help.txt", {"data", "merge", "--help"}},
     {"data_split_help.txt", {"data", "split", "--help"}},
     {"data_curate_help.txt", {"data", "curate", "--help"}},
+    {"tokenizer_help.txt", {"tokenizer", "--help"}},
+    {"tokenizer_train_help.txt", {"tokenizer", "train", "--help"}},
     {"completion_help.txt", {"completion", "--help"}},
     {"completion_bash.txt", {"completion", "bash"}},
     {"completion_zsh.txt", {"completion", "zsh"}},

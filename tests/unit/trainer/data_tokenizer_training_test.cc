@@ -3,12 +3,15 @@
 
 #include <algorithm>
 #include <map>
+#include <random>
 
 #include "stoa/base/error.h"
+#include "stoa/base/json.h"
 #include "stoa/tests/unit/trainer/data_scratch.h"
 #include "stoa/trainer/data/tokenizer.h"
 #include "stoa/trainer/data/tokenizer_alphabet.h"
 #include "stoa/trainer/data/tokenizer_split.h"
+#include "stoa/trainer/data/tokenizer_training.h"
 
 namespace stoa::trainer {
 namespace {
@@ -35,35 +38,43 @@ class TrainingByDefinition {
   }
 
   std::vector<std::string> tokens(std::size_t count) {
-    while (tokens_.size() < count) merge_most_frequent();
+    while (tokens_.size() < count && merge_most_frequent()) {
+    }
     return tokens_;
   }
+  /// As in tokenizer.json; of tokens() up to now.
+  const Json& merges() const { return merges_; }
 
  private:
   int id_of(const std::string& token) const {
     return static_cast<int>(std::find(tokens_.begin(), tokens_.end(), token) - tokens_.begin());
   }
 
-  void merge_most_frequent() {
+  bool merge_most_frequent() {
     std::map<std::pair<int, int>, int> counts;
     for (const auto& word : words_)
       for (std::size_t i = 0; i + 1 < word.size(); ++i) ++counts[{word[i], word[i + 1]}];
     // The map is sorted: of equal counts the first, smallest pair wins.
     const auto best =
         std::max_element(counts.begin(), counts.end(), [](auto& a, auto& b) { return a.second < b.second; });
+    if (best == counts.end()) return false;
     const auto [left, right] = best->first;
     const std::string merged = tokens_[static_cast<std::size_t>(left)] + tokens_[static_cast<std::size_t>(right)];
     const int id = id_of(merged);
     if (id == static_cast<int>(tokens_.size())) tokens_.push_back(merged);
+    merges_.push_back(
+        {to_alphabet(tokens_[static_cast<std::size_t>(left)]), to_alphabet(tokens_[static_cast<std::size_t>(right)])});
     for (auto& word : words_)
       for (std::size_t i = 0; i + 1 < word.size(); ++i)
         if (word[i] == left && word[i + 1] == right) {
           word[i] = id;
           word.erase(word.begin() + static_cast<std::ptrdiff_t>(i) + 1);
         }
+    return true;
   }
 
   std::vector<std::string> tokens_;
+  Json merges_ = Json::array();
   std::vector<std::vector<int>> words_;
 };
 
@@ -74,6 +85,27 @@ TEST(TokenizerTraining, FindsTheMergesOfTheDefinition) {
   ASSERT_EQ(tokenizer.vocabulary_size(), static_cast<std::int64_t>(kSize + 1));
   for (std::int32_t id = 0; id < static_cast<std::int32_t>(kSize); ++id)
     EXPECT_EQ(tokenizer.decode({{id}}), expected[static_cast<std::size_t>(id)]) << id;
+}
+
+/// Few letters and long words: pairs that overlap themselves, and many ways to make the same bytes, of which only one
+/// is ever taken.
+TEST(TokenizerTraining, FindsTheMergesOfTheDefinitionInWordsOfTwoAndThreeLetters) {
+  std::mt19937_64 random(11);
+  for (int round = 0; round < 300; ++round) {
+    const std::size_t letters = 2 + round % 3;
+    std::string text;
+    const std::size_t length = 1 + random() % 257;
+    for (std::size_t i = 0; i < length; ++i) text.push_back(random() % 33 == 0 ? ' ' : "abc \xC3"[random() % letters]);
+    const std::string_view texts[] = {text};
+    TrainingByDefinition definition(texts);
+    const std::vector<std::string> expected = definition.tokens(256 + 1 + random() % 49);
+    const auto size = static_cast<std::int64_t>(expected.size()) + 1;
+    const Json ours = parse_json(
+        train_tokenizer({.vocabulary_size = size, .threads = 1 + round % 2}, texts).tokenizer.to_json(), "ours");
+    ASSERT_EQ(ours.at("model").at("merges").size(), definition.merges().size()) << round << ": " << text;
+    ASSERT_EQ(ours.at("model").at("merges"), definition.merges()) << round << ": " << text;
+    EXPECT_EQ(definition.merges().size(), expected.size() - 256);
+  }
 }
 
 TEST(TokenizerTraining, PutsEndOfTextLast) {
