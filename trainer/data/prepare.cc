@@ -12,6 +12,7 @@
 #include "stoa/trainer/data/prepare_journal.h"
 #include "stoa/trainer/data/text_chunks.h"
 #include "stoa/trainer/data/tokenizer.h"
+#include "stoa/trainer/data/tokenizer_training.h"
 
 namespace stoa::trainer {
 namespace {
@@ -31,31 +32,20 @@ void make_folder_of(const std::filesystem::path& path) {
   if (failure) throw StorageError("{}: the folder cannot be made: {}", path.parent_path().string(), failure.message());
 }
 
-/// All documents, in memory.
-std::vector<std::string> read_documents(const TextInputs& inputs) {
-  std::vector<std::string> texts;
-  TextChunkReader reader(inputs);
-  ChunkDocuments documents(inputs);
-  for (TextChunk chunk; reader.next(chunk);)
-    for (const DocumentView& document : documents.find(chunk)) texts.emplace_back(document.text);
-  if (texts.empty()) throw DataError("{}: no text in it (data.text)", inputs.files.front());
-  return texts;
-}
-
-void train_and_save(const TextInputs& inputs, const std::filesystem::path& path, std::int64_t vocabulary_size, Log& log,
-                    const Clock& clock) {
-  ProgressLines progress(log, clock);
-  const std::vector<std::string> texts = read_documents(inputs);
-  double bytes = 0;
-  for (const std::string& text : texts) bytes += static_cast<double>(text.size());
-  log.info("training a tokenizer of {} entries on {} of text", format_grouped(vocabulary_size), format_bytes(bytes));
-  const std::vector<std::string_view> views(texts.begin(), texts.end());
-  const Tokenizer tokenizer = train_tokenizer(views, vocabulary_size, [&](double fraction) {
-    progress.line("training the tokenizer: {:.0f} %", 100 * fraction);
-  });
+void train_and_save(const TextInputs& inputs, const std::filesystem::path& path, std::int64_t vocabulary_size,
+                    int threads, Log& log, const Clock& clock) {
+  const double began_s = clock.monotonic_s();
   make_folder_of(path);
-  write_file_durably(path, tokenizer.to_json());
-  log.info("wrote {} in {}", path.string(), format_duration(progress.elapsed_s()));
+  TokenizerTraining training;
+  training.vocabulary_size = vocabulary_size;
+  training.threads = threads;
+  training.scratch_folder = std::filesystem::absolute(path).parent_path();
+  log.info("training a tokenizer of {} entries on {} files", format_grouped(vocabulary_size), inputs.files.size());
+  const TrainedTokenizer trained = train_tokenizer(training, inputs, log);
+  write_file_durably(path, trained.tokenizer.to_json());
+  log.info("wrote {}: from {} of text in {}", path.string(),
+           format_bytes(static_cast<double>(trained.report.text_bytes)),
+           format_duration(clock.monotonic_s() - began_s));
 }
 
 void check_size(const DataSettings& settings, const Tokenizer& tokenizer, std::int64_t vocabulary_size) {
@@ -82,11 +72,11 @@ PreparedData prepare_data(const DataSettings& settings, std::int64_t vocabulary_
   if (settings.tokenizer.empty()) throw DataError("data.tokenizer is empty: a name for tokenizer.json is needed");
   const SystemClock clock;
   const TextInputs inputs{settings.text, settings.document_separator, settings.text_field};
-  if (!is_there(settings.tokenizer)) train_and_save(inputs, settings.tokenizer, vocabulary_size, log, clock);
+  const int workers = threads > 0 ? threads : static_cast<int>(allowed_processors().size());
+  if (!is_there(settings.tokenizer)) train_and_save(inputs, settings.tokenizer, vocabulary_size, workers, log, clock);
   const Tokenizer tokenizer = Tokenizer::load(settings.tokenizer);
   check_size(settings, tokenizer, vocabulary_size);
   make_folder_of(settings.prefix);
-  const int workers = threads > 0 ? threads : static_cast<int>(allowed_processors().size());
   const EncodedText encoded = encode_files(inputs, tokenizer, settings.prefix, workers, log, clock);
   return {encoded.documents, encoded.tokens, encoded.text_bytes};
 }
