@@ -61,7 +61,7 @@ struct FormulaBatch {
       }
     }
   }
-  trainer::MicroBatch view() const { return {tokens_, targets_, samples_, 0, 0}; }
+  trainer::MicroBatch view() const { return {.tokens_bt = tokens_, .targets_bt = targets_, .samples = samples_}; }
 
  private:
   std::int64_t samples_;

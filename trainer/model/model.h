@@ -47,9 +47,12 @@ class ModelParameters {
 struct MicroBatch {
   std::span<const std::int32_t> tokens_bt;
   std::span<const std::int32_t> targets_bt;  ///< -1: not counted
-  std::int64_t samples = 0;                  ///< B, at most what the model was made for
-  std::int64_t first_sample = 0;             ///< number of sample 0 in the step's global batch: keys dropout
-  std::uint64_t step = 0;                    ///< keys dropout
+  /// The first token of its sample that a token may attend to: where its document begins; empty: 0.
+  std::span<const std::int32_t> document_begin_bt;
+  std::span<const std::int32_t> positions_bt;  ///< position ids; empty: 0 .. T - 1 in each sample
+  std::int64_t samples = 0;                    ///< B, at most what the model was made for
+  std::int64_t first_sample = 0;               ///< number of sample 0 in the step's global batch: keys dropout
+  std::uint64_t step = 0;                      ///< keys dropout
 };
 
 /// Sums over the tokens of a micro-batch, in double and in token order.

@@ -40,7 +40,11 @@ class Passes : public testing::TestWithParam<Case> {
   MicroBatch batch(std::int64_t first, std::int64_t samples, std::uint64_t step = kStep) const {
     const auto at = std::size_t(first * table_.model.context_length),
                size = std::size_t(samples * table_.model.context_length);
-    return {std::span(tokens_).subspan(at, size), std::span(targets_).subspan(at, size), samples, first, step};
+    return {.tokens_bt = std::span(tokens_).subspan(at, size),
+            .targets_bt = std::span(targets_).subspan(at, size),
+            .samples = samples,
+            .first_sample = first,
+            .step = step};
   }
   std::vector<float> zeros() const { return std::vector<float>(std::size_t(table_.gradient_elements), 0.0F); }
 
@@ -131,8 +135,8 @@ TEST_P(Passes, TokensWithoutATargetCountForNothing) {
   std::vector<std::int32_t> early = targets_, late = targets_;
   std::fill(early.begin() + std::ptrdiff_t(half), early.end(), -1);
   std::fill(late.begin(), late.begin() + std::ptrdiff_t(half), -1);
-  const double sum = transformer->evaluate({tokens_, early, kSamples, 0, 0}).loss +
-                     transformer->evaluate({tokens_, late, kSamples, 0, 0}).loss;
+  const double sum = transformer->evaluate({.tokens_bt = tokens_, .targets_bt = early, .samples = kSamples}).loss +
+                     transformer->evaluate({.tokens_bt = tokens_, .targets_bt = late, .samples = kSamples}).loss;
   EXPECT_NEAR(sum, whole, 1e-12 * whole);
 }
 
