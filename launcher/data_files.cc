@@ -5,10 +5,13 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "stoa/base/durable_file.h"
 #include "stoa/base/error.h"
 #include "stoa/base/units.h"
+#include "stoa/launcher/mixture_table.h"
 #include "stoa/trainer/data/indexed_dataset.h"
 #include "stoa/trainer/data/prepare.h"
+#include "stoa/trainer/data/text_documents.h"
 #include "stoa/trainer/data/token_samples.h"
 #include "stoa/trainer/data/tokenizer.h"
 
@@ -58,7 +61,10 @@ std::vector<std::string> text_files(const std::vector<std::string>& text) {
   return files;
 }
 
-std::string check_data(const Experiment& experiment, DataDepth depth) {
+namespace {
+
+/// check_data of an experiment with one data set.
+std::string check_set(const Experiment& experiment, DataDepth depth) {
   const trainer::DataSettings& data = experiment.data;
   if (!is_file(data.prefix + ".idx")) {
     if (data.text.empty())
@@ -82,11 +88,61 @@ std::string check_data(const Experiment& experiment, DataDepth depth) {
   return describe_set(experiment, dataset);
 }
 
-void make_data(const Experiment& experiment, Log& log) {
+/// make_data of an experiment with one data set.
+void make_set(const Experiment& experiment, Log& log) {
   trainer::DataSettings data = experiment.data;
   const bool complete = is_file(data.prefix + ".idx") && is_file(data.tokenizer);
   if (!complete) data.text = text_files(data.text);
   trainer::prepare_data(data, experiment.model.vocabulary_size, log);
+}
+
+/// The experiment as if this source of its mixture were its one data set.
+Experiment with_one_set(const Experiment& experiment, const trainer::DataSource& source) {
+  Experiment one = experiment;
+  one.data.prefix = source.prefix;
+  one.data.text = source.text;
+  one.data.sources.clear();
+  one.data.stages.clear();
+  return one;
+}
+
+/// Of a mixture that has no tokenizer yet: trained on the text of all sources.
+void make_shared_tokenizer(const Experiment& experiment, Log& log) {
+  const trainer::DataSettings& data = experiment.data;
+  std::vector<std::string> text;
+  for (const trainer::DataSource& source : data.sources)
+    text.insert(text.end(), source.text.begin(), source.text.end());
+  if (text.empty())
+    throw DataError("{}: no such tokenizer, and no source of data.sources names text to train it on", data.tokenizer);
+  const trainer::TextDocuments documents(text_files(text), data.document_separator);
+  log.info("training a tokenizer of {} entries on {} of text of {} sources",
+           format_grouped(experiment.model.vocabulary_size), format_bytes(static_cast<double>(documents.bytes())),
+           data.sources.size());
+  const trainer::Tokenizer tokenizer =
+      trainer::train_tokenizer(documents.documents(), experiment.model.vocabulary_size);
+  const std::filesystem::path folder = std::filesystem::path(data.tokenizer).parent_path();
+  std::error_code failure;
+  if (!folder.empty()) std::filesystem::create_directories(folder, failure);
+  if (failure) throw StorageError("{}: the folder cannot be made: {}", folder.string(), failure.message());
+  write_file_durably(data.tokenizer, tokenizer.to_json());
+  log.info("wrote {}", data.tokenizer);
+}
+
+}  // namespace
+
+std::string check_data(const Experiment& experiment, DataDepth depth) {
+  const auto& sources = experiment.data.sources;
+  if (sources.empty()) return check_set(experiment, depth);
+  std::string text = fmt::format("a mixture of {} sources", sources.size());
+  for (const trainer::DataSource& source : sources)
+    text += fmt::format("\n         {}: {}", source.name, check_set(with_one_set(experiment, source), depth));
+  return text + mixture_part(experiment);
+}
+
+void make_data(const Experiment& experiment, Log& log) {
+  if (experiment.data.sources.empty()) return make_set(experiment, log);
+  if (!is_file(experiment.data.tokenizer)) make_shared_tokenizer(experiment, log);
+  for (const trainer::DataSource& source : experiment.data.sources) make_set(with_one_set(experiment, source), log);
 }
 
 }  // namespace stoa::launcher
