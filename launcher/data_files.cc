@@ -34,11 +34,13 @@ bool is_file(const std::string& path) {
 std::string describe_set(const Experiment& experiment, const trainer::IndexedDataset& dataset) {
   const trainer::TokenSamples samples(dataset, experiment.data, experiment.model.context_length,
                                       trainer::DataSplit::kTrain);
+  const std::string counts = fmt::format("{}: {} documents, {} tokens, of which {} to train on", experiment.data.prefix,
+                                         format_grouped(dataset.documents()), format_grouped(dataset.tokens()),
+                                         format_grouped(samples.tokens()));
+  if (experiment.training.steps == 0) return counts;
   const double wanted =
       static_cast<double>(experiment.training.steps) * static_cast<double>(experiment.training.global_batch);
-  return fmt::format("{}: {} documents, {} tokens, of which {} to train on; {} steps read them {:.2f} times",
-                     experiment.data.prefix, format_grouped(dataset.documents()), format_grouped(dataset.tokens()),
-                     format_grouped(samples.tokens()), experiment.training.steps,
+  return fmt::format("{}; {} steps read them {:.2f} times", counts, experiment.training.steps,
                      wanted / static_cast<double>(samples.samples_per_epoch()));
 }
 
@@ -96,13 +98,15 @@ void make_set(const Experiment& experiment, Log& log) {
   trainer::prepare_data(data, experiment.model.vocabulary_size, log);
 }
 
-/// The experiment as if this source of its mixture were its one data set.
+/// The experiment as if this source of its mixture were its one data set. No steps: how much of it they read is for the
+/// mixture's table to tell.
 Experiment with_one_set(const Experiment& experiment, const trainer::DataSource& source) {
   Experiment one = experiment;
   one.data.prefix = source.prefix;
   one.data.text = source.text;
   one.data.sources.clear();
   one.data.stages.clear();
+  one.training.steps = 0;
   return one;
 }
 
