@@ -5,13 +5,11 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "stoa/base/durable_file.h"
 #include "stoa/base/error.h"
 #include "stoa/base/units.h"
 #include "stoa/launcher/mixture_table.h"
 #include "stoa/trainer/data/indexed_dataset.h"
 #include "stoa/trainer/data/prepare.h"
-#include "stoa/trainer/data/text_documents.h"
 #include "stoa/trainer/data/token_samples.h"
 #include "stoa/trainer/data/tokenizer.h"
 
@@ -29,6 +27,17 @@ std::vector<std::string> matches(const std::string& pattern) {
 bool is_file(const std::string& path) {
   std::error_code ignored;
   return std::filesystem::is_regular_file(path, ignored);
+}
+
+std::vector<std::string> documents_in(const std::string& folder) {
+  std::vector<std::string> files;
+  for (const char* form : {"txt", "jsonl", "ndjson"})
+    for (const char* compression : {"", ".gz", ".zst"}) {
+      const std::vector<std::string> found = matches(fmt::format("{}/*.{}{}", folder, form, compression));
+      files.insert(files.end(), found.begin(), found.end());
+    }
+  std::sort(files.begin(), files.end());
+  return files;
 }
 
 std::string describe_set(const Experiment& experiment, const trainer::IndexedDataset& dataset) {
@@ -52,7 +61,7 @@ std::vector<std::string> text_files(const std::vector<std::string>& text) {
     std::vector<std::string> part;
     std::error_code ignored;
     if (std::filesystem::is_directory(entry, ignored))
-      part = matches(entry + "/*.txt");
+      part = documents_in(entry);
     else if (entry.find_first_of("*?[") != std::string::npos && !is_file(entry))
       part = matches(entry);
     else if (is_file(entry))
@@ -91,11 +100,11 @@ std::string check_set(const Experiment& experiment, DataDepth depth) {
 }
 
 /// make_data of an experiment with one data set.
-void make_set(const Experiment& experiment, Log& log) {
+void make_set(const Experiment& experiment, Log& log, int threads) {
   trainer::DataSettings data = experiment.data;
   const bool complete = is_file(data.prefix + ".idx") && is_file(data.tokenizer);
   if (!complete) data.text = text_files(data.text);
-  trainer::prepare_data(data, experiment.model.vocabulary_size, log);
+  trainer::prepare_data(data, experiment.model.vocabulary_size, log, threads);
 }
 
 /// The experiment as if this source of its mixture were its one data set. No steps: how much of it they read is for the
@@ -118,18 +127,9 @@ void make_shared_tokenizer(const Experiment& experiment, Log& log) {
     text.insert(text.end(), source.text.begin(), source.text.end());
   if (text.empty())
     throw DataError("{}: no such tokenizer, and no source of data.sources names text to train it on", data.tokenizer);
-  const trainer::TextDocuments documents(text_files(text), data.document_separator);
-  log.info("training a tokenizer of {} entries on {} of text of {} sources",
-           format_grouped(experiment.model.vocabulary_size), format_bytes(static_cast<double>(documents.bytes())),
-           data.sources.size());
-  const trainer::Tokenizer tokenizer =
-      trainer::train_tokenizer(documents.documents(), experiment.model.vocabulary_size);
-  const std::filesystem::path folder = std::filesystem::path(data.tokenizer).parent_path();
-  std::error_code failure;
-  if (!folder.empty()) std::filesystem::create_directories(folder, failure);
-  if (failure) throw StorageError("{}: the folder cannot be made: {}", folder.string(), failure.message());
-  write_file_durably(data.tokenizer, tokenizer.to_json());
-  log.info("wrote {}", data.tokenizer);
+  trainer::DataSettings all = data;
+  all.text = text_files(text);
+  trainer::prepare_tokenizer(all, experiment.model.vocabulary_size, log);
 }
 
 }  // namespace
@@ -143,10 +143,11 @@ std::string check_data(const Experiment& experiment, DataDepth depth) {
   return text + mixture_part(experiment);
 }
 
-void make_data(const Experiment& experiment, Log& log) {
-  if (experiment.data.sources.empty()) return make_set(experiment, log);
+void make_data(const Experiment& experiment, Log& log, int threads) {
+  if (experiment.data.sources.empty()) return make_set(experiment, log, threads);
   if (!is_file(experiment.data.tokenizer)) make_shared_tokenizer(experiment, log);
-  for (const trainer::DataSource& source : experiment.data.sources) make_set(with_one_set(experiment, source), log);
+  for (const trainer::DataSource& source : experiment.data.sources)
+    make_set(with_one_set(experiment, source), log, threads);
 }
 
 }  // namespace stoa::launcher

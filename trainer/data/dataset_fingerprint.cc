@@ -9,6 +9,7 @@
 namespace stoa::trainer {
 namespace {
 
+/// One block of a sidecar: up to here its one digest is that of the file.
 constexpr std::uint64_t kMostBytesRead = 64 << 20;
 constexpr std::uint64_t kPieces = 1024;
 constexpr std::uint64_t kPieceBytes = 16 << 10;
@@ -21,7 +22,13 @@ std::string recorded(const Json& sidecar, const char* key, const std::filesystem
   const std::uint64_t found = std::filesystem::file_size(file);
   if (found != bytes)
     throw DataError("{}: {} bytes, but {} were written ({}): the file has changed", file.string(), found, bytes, place);
-  return fmt::format("{} {} {}\n", key, bytes, json_field<std::string>(entry, "xxh3_128", place));
+  const auto digests = json_field<Json>(entry, "xxh3_128", place);
+  std::string text = fmt::format("{} {}", key, bytes);
+  for (const Json& digest : digests.is_array() ? digests : Json::array({digests})) {
+    if (!digest.is_string()) throw DataError("{}: '{}.xxh3_128' has {}, which is no digest", place, key, digest.dump());
+    text += " " + digest.get<std::string>();
+  }
+  return text + "\n";
 }
 
 std::string computed(const char* key, const std::filesystem::path& path) {

@@ -28,17 +28,24 @@ struct TextChunk {
   std::string bytes;
 };
 
+/// .jsonl or .ndjson, a compression's ending aside.
+bool is_json_lines(std::string_view file);
+
 /// One thread at a time.
 class TextChunkReader {
  public:
-  /// DataError where a file is missing. Chunks have about chunk_bytes; a document that is larger is one chunk. A
-  /// document of more than most_document_bytes is a DataError (bounded memory, also for compressed files that expand
-  /// without end).
+  /// DataError where a file is missing. A chunk ends at the first end of a document at or after chunk_bytes, or with
+  /// its file. A document of more than most_document_bytes is a DataError (bounded memory, also for compressed files
+  /// that expand without end). REQUIRES: 1 <= chunk_bytes <= most_document_bytes.
   explicit TextChunkReader(const TextInputs& inputs, std::int64_t chunk_bytes = std::int64_t{1} << 20,
                            std::int64_t most_document_bytes = std::int64_t{1} << 30);
   ~TextChunkReader();
   /// False after the last file. Damaged compression is a DataError with the file and the byte.
   bool next(TextChunk& chunk);
+  /// Goes on with the chunk after `chunk`, whose bytes are not needed but whose place is: `chunk.number + 1`, in the
+  /// same file at `offset` and `line`, where a chunk must have ended. What comes before in a compressed file is read
+  /// again.
+  void go_on_after(const TextChunk& chunk, std::int64_t offset, std::int64_t line);
   /// Bytes on disk (compressed) read so far, and of all files: for progress.
   std::int64_t bytes_read() const;
   std::int64_t bytes_in_all() const;
@@ -60,8 +67,10 @@ class ChunkDocuments {
  public:
   explicit ChunkDocuments(const TextInputs& inputs);
   ~ChunkDocuments();
-  /// Documents in order; an empty text is none. DataError "FILE:LINE: ..." where a line is not a JSON object with a
-  /// string under text_field. The result is valid until the next call.
+  /// Documents in order; an empty text is none. JSON lines: lines of white space alone and a byte-order mark at the
+  /// file's beginning are passed over. DataError "FILE:LINE: ..." where another line is not one JSON object in UTF-8
+  /// with one string under text_field, nests deeper than 1024 or has a lone surrogate. Plain text is any bytes. The
+  /// result is valid until the next call.
   const std::vector<DocumentView>& find(const TextChunk& chunk);
 
  private:

@@ -49,7 +49,9 @@ OpenSource::OpenSource(const DataSource& source, const DataSettings& data, std::
     : settings(source),
       dataset(source.prefix),
       train(dataset, data, context_length, DataSplit::kTrain, number),
-      held_out(held_out_of(dataset, data, context_length)) {}
+      held_out(held_out_of(dataset, data, context_length)) {
+  dataset.expect_random_reads();
+}
 
 std::int64_t OpenSource::available() const {
   if (settings.max_epochs == 0) return MixturePlan::kEndless;

@@ -191,6 +191,10 @@ TEST_F(LocalRunTest, TextMayBeAFolderAPatternOrAFile) {
   EXPECT_EQ(text_files({folder + "/*.txt"}), both);
   EXPECT_EQ(text_files({folder + "/text.txt"}), std::vector<std::string>{folder + "/text.txt"});
   EXPECT_THROW(text_files({folder + "/c.txt"}), DataError);
+  for (const char* name : {"a.jsonl.zst", "c.ndjson", "d.jsonl.gz", "e.json", "f.txt.partial"})
+    std::ofstream(folder_ / name) << "x";
+  EXPECT_EQ(text_files({folder}), (std::vector<std::string>{folder + "/a.jsonl.zst", both[0], folder + "/c.ndjson",
+                                                            folder + "/d.jsonl.gz", both[1]}));
 }
 
 }  // namespace

@@ -3,7 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "stoa/base/compress.h"
 #include "stoa/base/error.h"
+#include "stoa/base/json.h"
 #include "stoa/tests/unit/trainer/data_scratch.h"
 #include "stoa/trainer/data/indexed_dataset.h"
 #include "stoa/trainer/data/tokenizer.h"
@@ -81,6 +83,41 @@ TEST_F(PrepareTest, GivesTheSameBytesEachTime) {
   EXPECT_TRUE(read_bytes(settings_.prefix + ".idx") == index);
 }
 
+TEST_F(PrepareTest, FormsCompressionAndThreadsMakeNoDifference) {
+  std::string lines;
+  for (int copy = 0; copy < 300; ++copy)
+    for (const std::string& document : documents_) lines += Json{{"id", copy}, {"body", document}}.dump() + "\n";
+  std::string text;
+  for (int copy = 0; copy < 300; ++copy) text += read_bytes(folder_ / "a.txt");
+  write_bytes(folder_ / "b.txt", text);
+  write_bytes(folder_ / "b.jsonl", lines);
+  write_bytes(folder_ / "b.jsonl.zst", zstd_compressed(lines));
+  settings_.text_field = "body";
+  prepare();
+  std::string tokens, index;
+  for (const char* name : {"b.txt", "b.jsonl", "b.jsonl.zst"})
+    for (const int threads : {1, 2, 3}) {
+      settings_.prefix = folder_ / (std::string(name) + std::to_string(threads)).c_str();
+      settings_.text = {folder_ / name};
+      prepare_data(settings_, 300, log_, threads);
+      if (tokens.empty()) tokens = read_bytes(settings_.prefix + ".bin");
+      if (index.empty()) index = read_bytes(settings_.prefix + ".idx");
+      EXPECT_TRUE(read_bytes(settings_.prefix + ".bin") == tokens) << settings_.prefix;
+      EXPECT_TRUE(read_bytes(settings_.prefix + ".idx") == index) << settings_.prefix;
+      EXPECT_TRUE(verify_checksums(settings_.prefix));
+    }
+  EXPECT_EQ(IndexedDataset(settings_.prefix).documents(), 300 * 257);
+}
+
+TEST_F(PrepareTest, ABadLineIsNamedAndNothingIsLeft) {
+  prepare();
+  write_bytes(folder_ / "bad.jsonl", "{\"text\":\"good\"}\n{\"text\":7}\n");
+  settings_.text = {folder_ / "bad.jsonl"};
+  settings_.prefix = folder_ / "bad/d";
+  EXPECT_THAT(message_of<DataError>([&] { prepare(); }), HasSubstr("bad.jsonl:2: \"text\" is not a string"));
+  EXPECT_TRUE(std::filesystem::is_empty(folder_ / "bad"));
+}
+
 TEST_F(PrepareTest, UsesATokenizerThatIsThere) {
   prepare();
   const auto written = std::filesystem::last_write_time(settings_.tokenizer);
@@ -107,7 +144,7 @@ TEST_F(PrepareTest, RefusesADataSetWithTokensOutsideTheVocabulary) {
 
 TEST_F(PrepareTest, NamesWhatIsMissing) {
   settings_.text = {folder_ / "a.txt", folder_ / "b.txt"};
-  EXPECT_THAT(message_of<DataError>([&] { prepare(); }), HasSubstr("b.txt: no such text file"));
+  EXPECT_THAT(message_of<DataError>([&] { prepare(); }), HasSubstr("b.txt: no such file"));
   settings_.text = {};
   EXPECT_THAT(message_of<DataError>([&] { prepare(); }),
               HasSubstr("made/d.idx: no such data set, and data.text names no files"));
