@@ -154,6 +154,10 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   return *this;
 }
 
+void MappedFile::expect_random_reads() const {
+  if (address_ != nullptr) ::madvise(address_, size_, MADV_RANDOM);
+}
+
 MappedFile::~MappedFile() {
   if (address_ != nullptr) ::munmap(address_, size_);
 }

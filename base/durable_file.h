@@ -75,6 +75,8 @@ class MappedFile {
   std::span<const std::byte> bytes() const { return {static_cast<const std::byte*>(address_), size_}; }
   std::string_view text() const { return {static_cast<const char*>(address_), size_}; }
   const std::filesystem::path& path() const { return path_; }
+  /// madvise(2): no reading ahead of what is touched. Only the speed changes.
+  void expect_random_reads() const;
 
  private:
   std::filesystem::path path_;

@@ -4,6 +4,7 @@
 #include "stoa/cluster/machine_file.h"
 #include "stoa/launcher/command_line_commands.h"
 #include "stoa/launcher/machine_choice.h"
+#include "stoa/launcher/mixture_table.h"
 #include "stoa/launcher/plan.h"
 #include "stoa/trainer/kernels/peak.h"
 
@@ -45,6 +46,7 @@ class PlanCommand final : public Command {
     }
     const Plan planned = plan(experiment, machine, assumptions_);
     fmt::print(streams.out, "{}", plan_text(planned, machine, assumptions_));
+    fmt::print(streams.out, "{}", mixture_part(experiment));
     if (memory_) fmt::print(streams.out, "\n{}", rank_memory(experiment, planned.placement).describe());
     return 0;
   }

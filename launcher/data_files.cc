@@ -7,6 +7,7 @@
 
 #include "stoa/base/error.h"
 #include "stoa/base/units.h"
+#include "stoa/launcher/mixture_table.h"
 #include "stoa/trainer/data/indexed_dataset.h"
 #include "stoa/trainer/data/prepare.h"
 #include "stoa/trainer/data/token_samples.h"
@@ -42,11 +43,13 @@ std::vector<std::string> documents_in(const std::string& folder) {
 std::string describe_set(const Experiment& experiment, const trainer::IndexedDataset& dataset) {
   const trainer::TokenSamples samples(dataset, experiment.data, experiment.model.context_length,
                                       trainer::DataSplit::kTrain);
+  const std::string counts = fmt::format("{}: {} documents, {} tokens, of which {} to train on", experiment.data.prefix,
+                                         format_grouped(dataset.documents()), format_grouped(dataset.tokens()),
+                                         format_grouped(samples.tokens()));
+  if (experiment.training.steps == 0) return counts;
   const double wanted =
       static_cast<double>(experiment.training.steps) * static_cast<double>(experiment.training.global_batch);
-  return fmt::format("{}: {} documents, {} tokens, of which {} to train on; {} steps read them {:.2f} times",
-                     experiment.data.prefix, format_grouped(dataset.documents()), format_grouped(dataset.tokens()),
-                     format_grouped(samples.tokens()), experiment.training.steps,
+  return fmt::format("{}; {} steps read them {:.2f} times", counts, experiment.training.steps,
                      wanted / static_cast<double>(samples.samples_per_epoch()));
 }
 
@@ -69,7 +72,10 @@ std::vector<std::string> text_files(const std::vector<std::string>& text, std::s
   return files;
 }
 
-std::string check_data(const Experiment& experiment, DataDepth depth) {
+namespace {
+
+/// check_data of an experiment with one data set.
+std::string check_set(const Experiment& experiment, DataDepth depth) {
   const trainer::DataSettings& data = experiment.data;
   if (!is_file(data.prefix + ".idx")) {
     if (data.text.empty())
@@ -93,11 +99,55 @@ std::string check_data(const Experiment& experiment, DataDepth depth) {
   return describe_set(experiment, dataset);
 }
 
-void make_data(const Experiment& experiment, Log& log, int threads) {
+/// make_data of an experiment with one data set.
+void make_set(const Experiment& experiment, Log& log, int threads) {
   trainer::DataSettings data = experiment.data;
   const bool complete = is_file(data.prefix + ".idx") && is_file(data.tokenizer);
   if (!complete) data.text = text_files(data.text);
   trainer::prepare_data(data, experiment.model.vocabulary_size, log, threads);
+}
+
+/// The experiment as if this source of its mixture were its one data set. No steps: how much of it they read is for the
+/// mixture's table to tell.
+Experiment with_one_set(const Experiment& experiment, const trainer::DataSource& source) {
+  Experiment one = experiment;
+  one.data.prefix = source.prefix;
+  one.data.text = source.text;
+  one.data.sources.clear();
+  one.data.stages.clear();
+  one.training.steps = 0;
+  return one;
+}
+
+/// Of a mixture that has no tokenizer yet: trained on the text of all sources.
+void make_shared_tokenizer(const Experiment& experiment, Log& log, int threads) {
+  const trainer::DataSettings& data = experiment.data;
+  std::vector<std::string> text;
+  for (const trainer::DataSource& source : data.sources)
+    text.insert(text.end(), source.text.begin(), source.text.end());
+  if (text.empty())
+    throw DataError("{}: no such tokenizer, and no source of data.sources names text to train it on", data.tokenizer);
+  trainer::DataSettings all = data;
+  all.text = text_files(text);
+  trainer::prepare_tokenizer(all, experiment.model.vocabulary_size, log, threads);
+}
+
+}  // namespace
+
+std::string check_data(const Experiment& experiment, DataDepth depth) {
+  const auto& sources = experiment.data.sources;
+  if (sources.empty()) return check_set(experiment, depth);
+  std::string text = fmt::format("a mixture of {} sources", sources.size());
+  for (const trainer::DataSource& source : sources)
+    text += fmt::format("\n         {}: {}", source.name, check_set(with_one_set(experiment, source), depth));
+  return text + mixture_part(experiment);
+}
+
+void make_data(const Experiment& experiment, Log& log, int threads) {
+  if (experiment.data.sources.empty()) return make_set(experiment, log, threads);
+  if (!is_file(experiment.data.tokenizer)) make_shared_tokenizer(experiment, log, threads);
+  for (const trainer::DataSource& source : experiment.data.sources)
+    make_set(with_one_set(experiment, source), log, threads);
 }
 
 }  // namespace stoa::launcher

@@ -49,14 +49,38 @@ void describe_model(YamlFields& fields, trainer::ModelSettings& model) {
   fields.field("initial_std", model.initial_std, kAtLeastZero);
 }
 
+constexpr RealRange kWeight{.least = 0, .most = 1e9};
+
+void describe_source(YamlFields& fields, trainer::DataSource& source) {
+  fields.field("name", source.name, Presence::kRequired);
+  fields.field("prefix", source.prefix, Presence::kRequired);
+  fields.field("text", source.text);
+  fields.field("weight", source.weight, kWeight);
+  fields.field("max_epochs", source.max_epochs, RealRange{.least = 0, .most = 1e6});
+}
+
+void describe_source_weight(YamlFields& fields, trainer::SourceWeight& weight) {
+  fields.field("source", weight.source, Presence::kRequired);
+  fields.field("weight", weight.weight, kWeight);
+}
+
+void describe_stage(YamlFields& fields, trainer::MixtureStage& stage) {
+  fields.field("from_step", stage.from_step, kStepsOrNever);
+  fields.list("weights", stage.weights, describe_source_weight);
+}
+
 void describe_data(YamlFields& fields, trainer::DataSettings& data) {
-  fields.field("prefix", data.prefix, Presence::kRequired);
+  fields.field("prefix", data.prefix, Presence::kOptional);
   fields.field("tokenizer", data.tokenizer, Presence::kRequired);
   fields.field("text", data.text);
   fields.field("document_separator", data.document_separator, Presence::kRequired);
   fields.field("text_field", data.text_field, Presence::kRequired);
   fields.field("held_out_fraction", data.held_out_fraction, kBelowOne);
   fields.field("seed", data.seed);
+  fields.list("sources", data.sources, describe_source);
+  fields.list("stages", data.stages, describe_stage);
+  fields.field("mask_documents", data.mask_documents);
+  fields.field("reset_positions", data.reset_positions);
 }
 
 void describe_spike(YamlFields& fields, trainer::SpikeSettings& spike) {
@@ -148,6 +172,12 @@ std::optional<trainer::Impossible> check_experiment(const Experiment& e) {
         "model.vocabulary_size",
         fmt::format("model.vocabulary_size {} is below 257: the tokenizer has 256 bytes and the end of text",
                     e.model.vocabulary_size)};
+  for (std::size_t i = 0; i < e.data.sources.size(); ++i)
+    if (const std::string key = fmt::format("data.sources[{}].name", i); !is_plain_name(e.data.sources[i].name))
+      return Impossible{key, fmt::format("{}: expected at most 64 letters, digits, '_', '-' and '.', beginning with "
+                                         "none of the last two",
+                                         key)};
+  if (auto wrong = check_data(e.data, e.training)) return wrong;
   if (e.data.document_separator.find('\n') != std::string::npos)
     return Impossible{"data.document_separator", "data.document_separator: expected one line"};
   return check_training(e.model, e.training, e.parallel, e.optimizer);
@@ -158,11 +188,15 @@ struct Value {
   std::string text;
 };
 
-/// Every value under `node` with its path of keys; a list is one value.
+/// Every value under `node` with its path of keys; a list is one value, a list of sections is its sections.
 void flatten(const YamlNode& node, const std::string& path, std::vector<Value>& values) {
   if (node.kind == YamlNode::Kind::kMap) {
     for (const YamlEntry& entry : node.entries)
       flatten(entry.value, path.empty() ? entry.key : path + "." + entry.key, values);
+    return;
+  }
+  if (!node.items.empty() && node.items.front().kind == YamlNode::Kind::kMap) {
+    for (std::size_t i = 0; i < node.items.size(); ++i) flatten(node.items[i], fmt::format("{}[{}]", path, i), values);
     return;
   }
   std::string text = node.text;
@@ -207,10 +241,16 @@ std::vector<Difference> differences(const Experiment& before, const Experiment& 
   std::vector<Difference> found;
   const std::vector<Value> old_values = values_of(before);
   const std::vector<Value> new_values = values_of(after);
-  // Both are written by one description: the same keys in the same order.
-  for (std::size_t i = 0; i < old_values.size() && i < new_values.size(); ++i)
-    if (old_values[i].text != new_values[i].text)
-      found.push_back({.key = new_values[i].key, .before = old_values[i].text, .after = new_values[i].text});
+  const auto value_in = [](const std::vector<Value>& values, const std::string& key) -> std::string {
+    const auto at = std::find_if(values.begin(), values.end(), [&](const Value& value) { return value.key == key; });
+    return at == values.end() ? "absent" : at->text;
+  };
+  for (const Value& value : new_values)
+    if (const std::string old_text = value_in(old_values, value.key); old_text != value.text)
+      found.push_back({.key = value.key, .before = old_text, .after = value.text});
+  for (const Value& value : old_values)
+    if (value_in(new_values, value.key) == "absent" && value.text != "absent")
+      found.push_back({.key = value.key, .before = value.text, .after = "absent"});
   return found;
 }
 

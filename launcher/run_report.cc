@@ -37,7 +37,10 @@ std::string source_row(std::string_view line) {
 
 std::vector<std::string> data_sources(const trainer::DataSettings& data) {
   std::vector<std::string> folders;
-  for (const std::string& entry : data.text) {
+  std::vector<std::string> entries;
+  for (const trainer::DataSource& source : trainer::sources_of(data))
+    entries.insert(entries.end(), source.text.begin(), source.text.end());
+  for (const std::string& entry : entries) {
     std::error_code ignored;
     const std::filesystem::path path = entry;
     const std::string folder = (std::filesystem::is_directory(path, ignored) ? path : path.parent_path()).string();
@@ -55,7 +58,8 @@ std::vector<std::string> data_sources(const trainer::DataSettings& data) {
       if (!row.empty()) header = false;
     }
   }
-  if (sources.empty()) sources.push_back(data.prefix);
+  if (sources.empty())
+    for (const trainer::DataSource& source : trainer::sources_of(data)) sources.push_back(source.prefix);
   return sources;
 }
 

@@ -13,7 +13,9 @@
 #include "stoa/cluster/power.h"
 #include "stoa/launcher/experiment.h"
 #include "stoa/launcher/machine_choice.h"
+#include "stoa/trainer/data/data_identity.h"
 #include "stoa/trainer/data/tokenizer.h"
+#include "stoa/trainer/data/training_data.h"
 #include "stoa/trainer/loop/text_evaluation.h"
 #include "stoa/trainer/loop/training_loop.h"
 
@@ -66,7 +68,8 @@ void train_rank(const RankOptions& options, parallel::Communicator& ranks, Log& 
 
   const std::vector<int> processors = share_of_processors(allowed_processors(), ranks.local_size(), ranks.local_rank());
   trainer::cpu::Queue queue(queue_settings(experiment, ranks, processors));
-  const trainer::IndexedDataset dataset(experiment.data.prefix);
+  const trainer::TrainingData data(experiment.data, experiment.model.context_length,
+                                   {experiment.training.steps, experiment.training.global_batch});
   std::vector<std::int32_t> token_bytes(std::size_t(experiment.model.vocabulary_size), 0);
   std::string tokenizer_fingerprint;
   if (!experiment.data.tokenizer.empty()) {
@@ -75,31 +78,21 @@ void train_rank(const RankOptions& options, parallel::Communicator& ranks, Log& 
     token_bytes.resize(std::size_t(std::max(experiment.model.vocabulary_size, tokenizer.vocabulary_size())));
     tokenizer_fingerprint = tokenizer.fingerprint();
   }
-  const trainer::TokenSamples train(dataset, experiment.data, experiment.model.context_length,
-                                    trainer::DataSplit::kTrain);
-  std::optional<trainer::TokenSamples> held_out;
-  if (experiment.data.held_out_fraction > 0)
-    held_out.emplace(dataset, experiment.data, experiment.model.context_length, trainer::DataSplit::kHeldOut);
 
   checkpoint::CheckpointStore store(run_directory / "checkpoints", options.attempt, log);
   RankPower power(machine, queue.threads(), clock);
   trainer::Metrics metrics;
   if (ranks.rank() == 0) metrics = trainer::Metrics(run_directory / "metrics.jsonl", stdout, options.attempt, clock);
 
-  const Json data_identity = {{"documents", dataset.documents()},
-                              {"tokens", dataset.tokens()},
-                              {"tokenizer", tokenizer_fingerprint},
-                              {"held_out_fraction", experiment.data.held_out_fraction},
-                              {"seed", experiment.data.seed}};
   trainer::TrainingLoop loop(
       {experiment.model, experiment.training, experiment.optimizer, experiment.checkpoint, experiment.evaluation},
       {.queue = queue,
        .ranks = ranks,
        .store = store,
-       .train = train,
-       .held_out = held_out ? &*held_out : nullptr,
+       .train = data.train(),
+       .held_out = data.held_out(),
        .token_bytes = token_bytes,
-       .data_identity = data_identity,
+       .data_identity = trainer::data_identity(data, experiment.data, tokenizer_fingerprint),
        .power = power,
        .metrics = metrics,
        .clock = clock,

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <limits>
 
 #include "stoa/parallel/tree_order.h"
@@ -31,8 +32,8 @@ std::int64_t layer_vector_parameters(const ModelSettings& m) {
   return norms + attention + m.feed_forward_width + m.width;
 }
 
-std::optional<Impossible> impossible(const char* key, std::string message) {
-  return Impossible{.key = key, .message = std::move(message)};
+std::optional<Impossible> impossible(std::string key, std::string message) {
+  return Impossible{.key = std::move(key), .message = std::move(message)};
 }
 
 std::optional<Impossible> check_layout(const TrainingSettings& training, const ParallelSettings& parallel) {
@@ -77,7 +78,85 @@ std::optional<Impossible> check_schedule(const TrainingSettings& training, const
   return std::nullopt;
 }
 
+std::optional<Impossible> check_source(const DataSettings& data, std::size_t i) {
+  const DataSource& source = data.sources[i];
+  const std::string key = fmt::format("data.sources[{}]", i);
+  for (std::size_t other = 0; other < i; ++other) {
+    if (data.sources[other].name == source.name)
+      return impossible(key + ".name",
+                        fmt::format("{}.name {} is the name of data.sources[{}] too", key, source.name, other));
+    if (data.sources[other].prefix == source.prefix)
+      return impossible(key + ".prefix",
+                        fmt::format("{}.prefix {} is the data set of {} too: give that one both weights", key,
+                                    source.prefix, data.sources[other].name));
+  }
+  return std::nullopt;
+}
+
+/// The weights of one stage, by the sources' order.
+std::optional<Impossible> check_stage(const DataSettings& data, std::size_t i, std::int64_t steps) {
+  const MixtureStage& stage = data.stages[i];
+  const std::string key = fmt::format("data.stages[{}]", i);
+  if (i > 0 && stage.from_step <= data.stages[i - 1].from_step)
+    return impossible(key + ".from_step", fmt::format("{}.from_step {} is not after {}, where the stage before begins",
+                                                      key, stage.from_step, data.stages[i - 1].from_step));
+  if (stage.from_step >= steps)
+    return impossible(key + ".from_step", fmt::format("{}.from_step {} is never reached: training.steps is {}", key,
+                                                      stage.from_step, steps));
+  for (std::size_t w = 0; w < stage.weights.size(); ++w) {
+    const std::string& name = stage.weights[w].source;
+    const std::string place = fmt::format("{}.weights[{}].source", key, w);
+    if (std::none_of(data.sources.begin(), data.sources.end(), [&](const DataSource& s) { return s.name == name; }))
+      return impossible(place, fmt::format("{} {} is the name of none of data.sources", place, name));
+    for (std::size_t other = 0; other < w; ++other)
+      if (stage.weights[other].source == name)
+        return impossible(place, fmt::format("{} {} has a weight in this stage already", place, name));
+  }
+  const std::vector<double> weights = weights_of(data, &stage);
+  if (std::all_of(weights.begin(), weights.end(), [](double weight) { return weight == 0; }))
+    return impossible(key, fmt::format("{}: the weights of all sources are 0 in it", key));
+  return std::nullopt;
+}
+
 }  // namespace
+
+std::vector<DataSource> sources_of(const DataSettings& data) {
+  if (!data.sources.empty()) return data.sources;
+  return {DataSource{.name = "", .prefix = data.prefix, .text = data.text, .weight = 1, .max_epochs = 0}};
+}
+
+std::vector<double> weights_of(const DataSettings& data, const MixtureStage* stage) {
+  std::vector<double> weights;
+  for (const DataSource& source : data.sources) {
+    weights.push_back(source.weight);
+    if (stage == nullptr) continue;
+    for (const SourceWeight& given : stage->weights)
+      if (given.source == source.name) weights.back() = given.weight;
+  }
+  return weights;
+}
+
+std::optional<Impossible> check_data(const DataSettings& data, const TrainingSettings& training) {
+  if (data.sources.empty()) {
+    if (!data.stages.empty())
+      return impossible("data.stages", "data.stages change the weights of data.sources, but there are none");
+    if (data.prefix.empty()) return impossible("data.prefix", "data.prefix is missing: expected text, or data.sources");
+    return std::nullopt;
+  }
+  if (!data.prefix.empty())
+    return impossible("data.prefix", "data.prefix names one data set and data.sources a mixture: give one of the two");
+  if (!data.text.empty())
+    return impossible("data.text", "data.text stands beside data.sources: give each source its own text");
+  for (std::size_t i = 0; i < data.sources.size(); ++i)
+    if (auto wrong = check_source(data, i)) return wrong;
+  for (std::size_t i = 0; i < data.stages.size(); ++i)
+    if (auto wrong = check_stage(data, i, training.steps)) return wrong;
+  const std::vector<double> first = weights_of(data, nullptr);
+  const bool holds = data.stages.empty() || data.stages.front().from_step > 0;
+  if (holds && std::all_of(first.begin(), first.end(), [](double weight) { return weight == 0; }))
+    return impossible("data.sources", "data.sources: the weights of all sources are 0 at step 0");
+  return std::nullopt;
+}
 
 ModelSettings resolved(const ModelSettings& settings) {
   ModelSettings model = settings;

@@ -53,14 +53,46 @@ std::int64_t product_parameter_count(const ModelSettings& resolved_model);
 /// parameters in products. The convention of llm.c and of PaLM's appendix B halved for causality.
 double training_flops_per_token(const ModelSettings& resolved_model);
 
+/// One data set of a mixture.
+struct DataSource {
+  std::string name;
+  std::string prefix;
+  std::vector<std::string> text;
+  double weight = -1;     ///< relative to the other sources'; has to be given
+  double max_epochs = 0;  ///< how often its samples are drawn at most, parts of an epoch too; 0: no limit
+};
+
+struct SourceWeight {
+  std::string source;
+  double weight = -1;
+};
+
+/// From `from_step` on, other weights; a source that is not named has the weight of data.sources.
+struct MixtureStage {
+  std::int64_t from_step = -1;
+  std::vector<SourceWeight> weights;
+};
+
+/// What a document's beginning inside a sample does.
+struct DocumentRules {
+  bool mask = false;             ///< no token attends across it
+  bool reset_positions = false;  ///< position ids begin again at 0
+};
+
 struct DataSettings {
-  std::string prefix;             ///< PREFIX.bin, PREFIX.idx: Megatron's indexed data set
+  std::string prefix;             ///< PREFIX.bin, PREFIX.idx: Megatron's indexed data set; "" with sources
   std::string tokenizer;          ///< tokenizer.json
   std::vector<std::string> text;  ///< files to make tokenizer and data set from when they are absent; may be empty
   std::string document_separator = "<|endoftext|>";  ///< a line of its own between two documents of a text file
   std::string text_field = "text";                   ///< of a JSON line: the string that is the document
   double held_out_fraction = 0.01;                   ///< of the documents, chosen by keyed hash; never trained on
   std::uint64_t seed = 1;                            ///< of the held-out choice and the order of samples
+  std::vector<DataSource> sources;                   ///< a mixture; prefix and text are then empty
+  std::vector<MixtureStage> stages;                  ///< ascending; the sources' weights hold before the first
+  bool mask_documents = false;
+  bool reset_positions = false;
+
+  DocumentRules document_rules() const { return {mask_documents, reset_positions}; }
 };
 
 enum class ScheduleKind {
@@ -124,6 +156,11 @@ struct Impossible {
   std::string message;  ///< "model.width 65 is not a multiple of model.heads 4"
 };
 std::optional<Impossible> check_model(const ModelSettings& resolved_model);
+/// The data sets that the settings name: of one set (data.prefix) a nameless source of weight 1.
+std::vector<DataSource> sources_of(const DataSettings& data);
+/// The weight of each source in a stage; null: before the first.
+std::vector<double> weights_of(const DataSettings& data, const MixtureStage* stage);
+std::optional<Impossible> check_data(const DataSettings& data, const TrainingSettings& training);
 std::optional<Impossible> check_training(const ModelSettings& resolved_model, const TrainingSettings& training,
                                          const ParallelSettings& parallel, const OptimizerSettings& optimizer);
 

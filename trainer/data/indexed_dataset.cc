@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <ranges>
 
 #include "stoa/base/error.h"
 #include "stoa/trainer/data/indexed_dataset_format.h"
@@ -32,11 +33,16 @@ void narrow(const std::byte* from, std::int64_t first, const std::string& name, 
 
 }  // namespace
 
-IndexedDataset::IndexedDataset(const std::filesystem::path& prefix) : prefix_(prefix) {
-  const DatasetIndex index(prefix);
-  bin_ = map_part_of_dataset(indexed::tokens_path(prefix));
-  dtype_ = index.type();
-  document_tokens_begin_ = index.document_begins(bin_.bytes().size());
+IndexedDataset::IndexedDataset(const std::filesystem::path& prefix)
+    : prefix_(prefix),
+      index_(prefix),
+      bin_(map_part_of_dataset(indexed::tokens_path(prefix))),
+      dtype_(index_.type()),
+      tokens_(index_.checked_tokens(bin_.bytes().size())) {}
+
+std::int64_t IndexedDataset::document_begin(std::int64_t document) const {
+  const std::int64_t sequence = index_.first_sequence(document);
+  return sequence == index_.sequences() ? tokens_ : index_.sequence_at(sequence) / indexed::token_bytes(dtype_);
 }
 
 void IndexedDataset::read(std::int64_t begin, std::span<std::int32_t> out) const {
@@ -85,10 +91,12 @@ void IndexedDataset::verify_tokens(std::int64_t vocabulary_size, int threads) co
       [&](const Part& part) {
         if (part.bad < 0) return;
         const std::int64_t position = part.begin + part.bad;
-        const auto after = std::upper_bound(document_tokens_begin_.begin(), document_tokens_begin_.end(), position);
+        const auto documents_before = std::views::iota(std::int64_t{1}, documents() + 1);
+        const auto document = std::ranges::partition_point(
+            documents_before, [&](std::int64_t d) { return document_begin(d) <= position; });
         throw DataError("{}: byte {}: token {} of document {} is {}, but the vocabulary has ids 0 to {}",
                         bin_.path().string(), position * indexed::token_bytes(dtype_), position,
-                        after - document_tokens_begin_.begin() - 1, part.bad_token, vocabulary_size - 1);
+                        document - documents_before.begin(), part.bad_token, vocabulary_size - 1);
       });
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "stoa/base/durable_file.h"
+#include "stoa/trainer/data/indexed_dataset_index.h"
 
 namespace stoa::trainer {
 
@@ -20,18 +21,19 @@ class IndexedDataset {
  public:
   explicit IndexedDataset(const std::filesystem::path& prefix);
 
-  std::int64_t documents() const { return static_cast<std::int64_t>(document_tokens_begin_.size()) - 1; }
-  std::int64_t tokens() const { return document_tokens_begin_.back(); }
-  /// First token of document d in the whole stream; documents() + 1 entries.
-  std::int64_t document_begin(std::int64_t document) const {
-    return document_tokens_begin_[static_cast<std::size_t>(document)];
-  }
+  std::int64_t documents() const { return index_.documents(); }
+  std::int64_t tokens() const { return tokens_; }
+  /// First token of document d in the whole stream, for d from 0 to documents(); looked up in the mapped .idx.
+  std::int64_t document_begin(std::int64_t document) const;
   std::int64_t document_size(std::int64_t document) const {
     return document_begin(document + 1) - document_begin(document);
   }
 
   /// Tokens [begin, begin + out.size()) of the stream, widened. REQUIRES: inside the data set.
   void read(std::int64_t begin, std::span<std::int32_t> out) const;
+
+  /// The reads to come are small and far apart: the system then reads no more of .bin than is asked for.
+  void expect_random_reads() const { bin_.expect_random_reads(); }
 
   /// Reads every token: DataError where one is outside 0..vocabulary_size-1, naming the first one's position and
   /// document.
@@ -46,9 +48,10 @@ class IndexedDataset {
 
  private:
   std::filesystem::path prefix_;
+  DatasetIndex index_;
   MappedFile bin_;
   int dtype_ = 0;
-  std::vector<std::int64_t> document_tokens_begin_;
+  std::int64_t tokens_ = 0;
 };
 
 /// Writes PREFIX.bin and PREFIX.idx beside their names and publishes both by rename in finish() (.bin first): a data

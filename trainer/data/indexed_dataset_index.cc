@@ -38,21 +38,18 @@ std::int64_t DatasetIndex::first_sequence(std::int64_t document) const {
                                 indexed::kHeaderBytes + 12 * sequences_ + 8 * static_cast<std::size_t>(document));
 }
 
-std::vector<std::int64_t> DatasetIndex::document_begins(std::uint64_t bin_bytes) const {
-  std::vector<std::int64_t> begins;
-  begins.reserve(boundaries_);
+std::int64_t DatasetIndex::checked_tokens(std::uint64_t bin_bytes) const {
   std::int64_t tokens = 0;
   std::uint64_t sequence = 0;
   for (std::uint64_t entry = 0; entry < boundaries_; ++entry) {
     const std::uint64_t boundary = checked_boundary(entry, sequence);
     for (; sequence < boundary; ++sequence) tokens += checked_length(sequence, tokens);
-    begins.push_back(tokens);
   }
   const std::int64_t expected = tokens * indexed::token_bytes(type_);
   if (static_cast<std::uint64_t>(expected) != bin_bytes)
     throw DataError("{}: {} tokens of {} bytes are {} bytes, but the .bin beside it has {}", name(), tokens,
                     indexed::token_bytes(type_), expected, bin_bytes);
-  return begins;
+  return tokens;
 }
 
 void DatasetIndex::check_header() {

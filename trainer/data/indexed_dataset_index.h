@@ -3,14 +3,13 @@
 /// sequences of a document into one; what copies data sets keeps them.
 #include <cstdint>
 #include <filesystem>
-#include <vector>
 
 #include "stoa/base/durable_file.h"
 
 namespace stoa::trainer {
 
 /// Any thread may read. Opening checks header and sizes (a DataError names file, byte and values);
-/// document_begins() checks the rest, and lengths and boundaries are to be believed after it only.
+/// checked_tokens() checks the rest, and lengths and boundaries are to be believed after it only.
 class DatasetIndex {
  public:
   explicit DatasetIndex(const std::filesystem::path& prefix);
@@ -29,9 +28,8 @@ class DatasetIndex {
   /// documents() + 1 entries, from 0 to sequences().
   std::int64_t first_sequence(std::int64_t document) const;
 
-  /// Checks lengths, offsets and boundaries against each other and the size of .bin; returns the first token of each
-  /// document and the end.
-  std::vector<std::int64_t> document_begins(std::uint64_t bin_bytes) const;
+  /// Checks lengths, offsets and boundaries against each other and the size of .bin; returns the number of tokens.
+  std::int64_t checked_tokens(std::uint64_t bin_bytes) const;
 
  private:
   std::string name() const { return file_.path().string(); }

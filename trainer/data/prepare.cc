@@ -32,6 +32,8 @@ void make_folder_of(const std::filesystem::path& path) {
   if (failure) throw StorageError("{}: the folder cannot be made: {}", path.parent_path().string(), failure.message());
 }
 
+int workers_of(int threads) { return threads > 0 ? threads : static_cast<int>(allowed_processors().size()); }
+
 void train_and_save(const TextInputs& inputs, const std::filesystem::path& path, std::int64_t vocabulary_size,
                     int threads, Log& log, const Clock& clock) {
   const double began_s = clock.monotonic_s();
@@ -64,6 +66,12 @@ PreparedData open_prepared(const DataSettings& settings, std::int64_t vocabulary
 
 }  // namespace
 
+void prepare_tokenizer(const DataSettings& settings, std::int64_t vocabulary_size, Log& log, int threads) {
+  if (is_there(settings.tokenizer)) return;
+  train_and_save({settings.text, settings.document_separator, settings.text_field}, settings.tokenizer, vocabulary_size,
+                 workers_of(threads), log, SystemClock());
+}
+
 PreparedData prepare_data(const DataSettings& settings, std::int64_t vocabulary_size, Log& log, int threads) {
   if (is_there(indexed::index_path(settings.prefix))) return open_prepared(settings, vocabulary_size);
   if (settings.text.empty())
@@ -72,12 +80,11 @@ PreparedData prepare_data(const DataSettings& settings, std::int64_t vocabulary_
   if (settings.tokenizer.empty()) throw DataError("data.tokenizer is empty: a name for tokenizer.json is needed");
   const SystemClock clock;
   const TextInputs inputs{settings.text, settings.document_separator, settings.text_field};
-  const int workers = threads > 0 ? threads : static_cast<int>(allowed_processors().size());
-  if (!is_there(settings.tokenizer)) train_and_save(inputs, settings.tokenizer, vocabulary_size, workers, log, clock);
+  prepare_tokenizer(settings, vocabulary_size, log, threads);
   const Tokenizer tokenizer = Tokenizer::load(settings.tokenizer);
   check_size(settings, tokenizer, vocabulary_size);
   make_folder_of(settings.prefix);
-  const EncodedText encoded = encode_files(inputs, tokenizer, settings.prefix, workers, log, clock);
+  const EncodedText encoded = encode_files(inputs, tokenizer, settings.prefix, workers_of(threads), log, clock);
   return {encoded.documents, encoded.tokens, encoded.text_bytes};
 }
 

@@ -20,4 +20,7 @@ struct PreparedData {
 /// where the data set is there. A progress line each 2 seconds. threads 0: as many as there are processors.
 PreparedData prepare_data(const DataSettings& settings, std::int64_t vocabulary_size, Log& log, int threads = 0);
 
+/// Makes data.tokenizer from data.text where it is absent, which prepare_data does too.
+void prepare_tokenizer(const DataSettings& settings, std::int64_t vocabulary_size, Log& log, int threads = 0);
+
 }  // namespace stoa::trainer

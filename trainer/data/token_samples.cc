@@ -4,7 +4,6 @@
 #include <bit>
 
 #include "stoa/base/error.h"
-#include "stoa/trainer/kernels/philox.h"
 
 namespace stoa::trainer {
 namespace {
@@ -19,18 +18,15 @@ constexpr std::uint64_t mix(std::uint64_t z) {
   return z ^ (z >> 31);
 }
 
-bool is_held_out(const DataSettings& settings, std::int64_t document) {
-  const PhiloxKey key = philox_key(settings.seed, RandomPurpose::kHeldOut);
-  const PhiloxBlock block = philox_block(key, static_cast<std::uint64_t>(document));
-  return uniform_double(block[0], block[1]) < settings.held_out_fraction;
-}
+/// Epochs of one order; the orders of the sources of a mixture follow each other.
+constexpr int kEpochBits = 40;
 
 }  // namespace
 
-Permutation::Permutation(std::uint64_t n, std::uint64_t seed, std::uint64_t number)
+Permutation::Permutation(std::uint64_t n, std::uint64_t seed, std::uint64_t number, RandomPurpose purpose)
     : n_(n), bits_(static_cast<int>(std::bit_width(n - 1))) {
   if (n == 0 || n > std::uint64_t{1} << 62) throw InternalError("a permutation of {} numbers (1 to 2^62)", n);
-  const PhiloxKey key = philox_key(seed, RandomPurpose::kSampleOrder, number);
+  const PhiloxKey key = philox_key(seed, purpose, number);
   key_ = (std::uint64_t{key.high} << 32) | key.low;
 }
 
@@ -54,49 +50,79 @@ std::uint64_t Permutation::operator()(std::uint64_t index) const {
 }
 
 TokenSamples::TokenSamples(const IndexedDataset& dataset, const DataSettings& settings, std::int64_t context_length,
-                           DataSplit split)
-    : dataset_(dataset), context_length_(context_length), split_(split), seed_(settings.seed) {
+                           DataSplit split, std::uint32_t source)
+    : dataset_(dataset),
+      context_length_(context_length),
+      split_(split),
+      seed_(settings.seed),
+      order_(std::uint64_t{source} << kEpochBits),
+      held_out_fraction_(settings.held_out_fraction),
+      held_out_key_(philox_key(settings.seed, RandomPurpose::kHeldOut)),
+      rules_(settings.document_rules()) {
   if (context_length < 1) throw InternalError("samples of {} tokens", context_length);
-  begins_.push_back(0);
+  group_begins_.reserve(static_cast<std::size_t>(dataset.documents() / kGroup + 2));
+  std::int64_t tokens = 0;
+  std::int64_t documents = 0;
   for (std::int64_t document = 0; document < dataset.documents(); ++document) {
-    const bool wanted = is_held_out(settings, document) == (split == DataSplit::kHeldOut);
-    if (!wanted || dataset.document_size(document) == 0) continue;
-    documents_.push_back(document);
-    begins_.push_back(begins_.back() + dataset.document_size(document));
+    if (document % kGroup == 0) group_begins_.push_back(tokens);
+    const std::int64_t size = split_size(document);
+    tokens += size;
+    documents += size > 0 ? 1 : 0;
   }
-  if (tokens() < context_length + 1)
+  group_begins_.push_back(tokens);
+  if (tokens < context_length + 1)
     throw DataError(
         "{}: the {} split has {} tokens in {} of {} documents (data.held_out_fraction {}), but one sample of "
         "model.context_length {} needs {}",
-        dataset.prefix().string(), split == DataSplit::kHeldOut ? "held-out" : "training", tokens(), documents_.size(),
+        dataset.prefix().string(), split == DataSplit::kHeldOut ? "held-out" : "training", tokens, documents,
         dataset.documents(), settings.held_out_fraction, context_length, context_length + 1);
-  samples_ = (tokens() - 1) / context_length;
+  samples_ = (tokens - 1) / context_length;
 }
 
-std::int64_t TokenSamples::tokens() const { return begins_.back(); }
+std::int64_t TokenSamples::split_size(std::int64_t document) const {
+  bool held_out = false;
+  if (held_out_fraction_ > 0) {
+    const PhiloxBlock block = philox_block(held_out_key_, static_cast<std::uint64_t>(document));
+    held_out = uniform_double(block[0], block[1]) < held_out_fraction_;
+  }
+  return held_out == (split_ == DataSplit::kHeldOut) ? dataset_.document_size(document) : 0;
+}
 
-void TokenSamples::read(std::int64_t index, std::span<std::int32_t> inputs, std::span<std::int32_t> targets) const {
+void TokenSamples::read(std::int64_t index, const SampleSpans& sample) const {
   const auto length = static_cast<std::size_t>(context_length_);
-  if (index < 0 || inputs.size() != length || targets.size() != length)
-    throw InternalError("sample {} read into {} inputs and {} targets; the context has {} tokens", index, inputs.size(),
-                        targets.size(), length);
+  const bool documents_fit = sample.document_begins.empty() || sample.document_begins.size() == length;
+  if (index < 0 || sample.inputs.size() != length || sample.targets.size() != length || !documents_fit)
+    throw InternalError("sample {} read into {} inputs and {} targets; the context has {} tokens", index,
+                        sample.inputs.size(), sample.targets.size(), length);
   const auto epoch = static_cast<std::uint64_t>(index / samples_);
   auto place = static_cast<std::uint64_t>(index % samples_);
-  if (split_ == DataSplit::kTrain) place = Permutation(static_cast<std::uint64_t>(samples_), seed_, epoch)(place);
+  if (split_ == DataSplit::kTrain)
+    place = Permutation(static_cast<std::uint64_t>(samples_), seed_, order_ + epoch)(place);
   const std::int64_t begin = static_cast<std::int64_t>(place) * context_length_;
-  read_stream(begin, inputs);
-  std::copy(inputs.begin() + 1, inputs.end(), targets.begin());
-  read_stream(begin + context_length_, targets.last(1));
+  read_stream(begin, sample.inputs, sample.document_begins);
+  std::copy(sample.inputs.begin() + 1, sample.inputs.end(), sample.targets.begin());
+  read_stream(begin + context_length_, sample.targets.last(1), {});
 }
 
-void TokenSamples::read_stream(std::int64_t begin, std::span<std::int32_t> out) const {
-  const auto after = std::upper_bound(begins_.begin(), begins_.end(), begin);
-  for (auto entry = static_cast<std::size_t>(after - begins_.begin()) - 1; !out.empty(); ++entry) {
-    const std::int64_t available = begins_[entry + 1] - begin;
-    const auto part = out.first(std::min(out.size(), static_cast<std::size_t>(available)));
-    dataset_.read(dataset_.document_begin(documents_[entry]) + begin - begins_[entry], part);
-    out = out.subspan(part.size());
-    begin += static_cast<std::int64_t>(part.size());
+void TokenSamples::read_stream(std::int64_t begin, std::span<std::int32_t> out,
+                               std::span<std::int32_t> document_begins) const {
+  const auto after = std::upper_bound(group_begins_.begin(), group_begins_.end(), begin);
+  const std::ptrdiff_t group = after - group_begins_.begin() - 1;
+  std::int64_t document_begin = group_begins_[static_cast<std::size_t>(group)];
+  std::size_t done = 0;
+  for (std::int64_t document = group * kGroup; done < out.size(); ++document) {
+    const std::int64_t size = split_size(document);
+    const std::int64_t at = begin + static_cast<std::int64_t>(done);
+    const std::int64_t available = document_begin + size - at;
+    if (available > 0) {
+      const auto part = out.subspan(done, std::min(out.size() - done, static_cast<std::size_t>(available)));
+      dataset_.read(dataset_.document_begin(document) + at - document_begin, part);
+      if (!document_begins.empty())
+        std::fill_n(document_begins.begin() + static_cast<std::ptrdiff_t>(done), part.size(),
+                    static_cast<std::int32_t>(done));
+      done += part.size();
+    }
+    document_begin += size;
   }
 }
 

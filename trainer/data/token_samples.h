@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "stoa/trainer/data/indexed_dataset.h"
+#include "stoa/trainer/data/sample_stream.h"
+#include "stoa/trainer/kernels/philox.h"
 #include "stoa/trainer/settings.h"
 
 namespace stoa::trainer {
@@ -14,7 +16,8 @@ namespace stoa::trainer {
 /// until the result is inside (Black and Rogaway 2002). Any n from 1 to 2^62.
 class Permutation {
  public:
-  Permutation(std::uint64_t n, std::uint64_t seed, std::uint64_t number);
+  Permutation(std::uint64_t n, std::uint64_t seed, std::uint64_t number,
+              RandomPurpose purpose = RandomPurpose::kSampleOrder);
   std::uint64_t operator()(std::uint64_t index) const;
 
  private:
@@ -25,32 +28,46 @@ class Permutation {
 
 enum class DataSplit { kTrain, kHeldOut };
 
-class TokenSamples {
+class TokenSamples final : public SampleStream {
  public:
   /// Borrows the data set. A document is held out where its Philox number (seed, document) is below held_out_fraction.
-  /// Where the split has fewer than context_length + 1 tokens: DataError with the counts.
+  /// Where the split has fewer than context_length + 1 tokens: DataError with the counts. Data sets of one mixture have
+  /// orders of their own, by `source`. Memory: a bit for each document.
   TokenSamples(const IndexedDataset& dataset, const DataSettings& settings, std::int64_t context_length,
-               DataSplit split);
+               DataSplit split, std::uint32_t source = 0);
 
   std::int64_t samples_per_epoch() const { return samples_; }
-  std::int64_t tokens() const;
+  std::int64_t samples() const override { return samples_; }
+  std::int64_t tokens() const { return group_begins_.back(); }
+  DocumentRules document_rules() const override { return rules_; }
 
   /// Sample number `index` of the endless stream: epoch index / samples_per_epoch() has a permutation of its own
   /// (kHeldOut: always the same order). inputs and targets have context_length elements; their bytes on disk are read
   /// here.
-  void read(std::int64_t index, std::span<std::int32_t> inputs, std::span<std::int32_t> targets) const;
+  void read(std::int64_t index, const SampleSpans& sample) const override;
+  void read(std::int64_t index, std::span<std::int32_t> inputs, std::span<std::int32_t> targets) const {
+    read(index, SampleSpans{inputs, targets, {}});
+  }
 
  private:
-  /// Tokens [begin, begin + out.size()) of the split's own stream.
-  void read_stream(std::int64_t begin, std::span<std::int32_t> out) const;
+  /// Documents whose tokens in the split are summed up together.
+  static constexpr std::int64_t kGroup = 64;
+
+  /// Its tokens in this split.
+  std::int64_t split_size(std::int64_t document) const;
+  /// Tokens [begin, begin + out.size()) of the split's own stream; document_begins as in SampleSpans, or empty.
+  void read_stream(std::int64_t begin, std::span<std::int32_t> out, std::span<std::int32_t> document_begins) const;
 
   const IndexedDataset& dataset_;
   std::int64_t context_length_;
   DataSplit split_;
   std::uint64_t seed_;
+  std::uint64_t order_;
+  double held_out_fraction_;
+  PhiloxKey held_out_key_;
+  DocumentRules rules_;
   std::int64_t samples_ = 0;
-  std::vector<std::int64_t> documents_;  ///< of this split
-  std::vector<std::int64_t> begins_;     ///< first token of each in the split's own stream, and the end
+  std::vector<std::int64_t> group_begins_;  ///< in the split's own stream: before each group of documents, and the end
 };
 
 }  // namespace stoa::trainer

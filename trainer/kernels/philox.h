@@ -18,6 +18,7 @@ enum class RandomPurpose : std::uint32_t {
   kSampleOrder = 5,
   kHeldOut = 6,
   kGeneration = 7,
+  kMixtureOrder = 8,
 };
 
 struct PhiloxKey {

@@ -18,9 +18,9 @@ double EvaluationResult::bits_per_byte() const {
   return bytes > 0 ? loss * double(tokens) / (std::numbers::ln2 * double(bytes)) : 0;
 }
 
-EvaluationResult evaluate(Model& model, const TokenSamples& held_out, const EvaluationPlan& plan,
+EvaluationResult evaluate(Model& model, const SampleStream& held_out, const EvaluationPlan& plan,
                           std::span<const std::int32_t> token_bytes, parallel::Communicator& ranks) {
-  const std::int64_t samples = std::min(plan.samples, held_out.samples_per_epoch());
+  const std::int64_t samples = std::min(plan.samples, held_out.samples());
   const std::int64_t units = (samples + plan.micro_batch - 1) / plan.micro_batch;
   const parallel::Slice mine = parallel::balanced_slice(units, ranks.size(), ranks.rank());
   std::vector<double> sums(std::size_t(units), 0.0);

@@ -4,7 +4,7 @@
 #include <span>
 
 #include "stoa/parallel/communicator.h"
-#include "stoa/trainer/data/token_samples.h"
+#include "stoa/trainer/data/sample_stream.h"
 #include "stoa/trainer/model/model.h"
 
 namespace stoa::trainer {
@@ -25,7 +25,7 @@ struct EvaluationPlan {
 
 /// Collective: ranks share the micro-batches; each one's sum stands in a place of its own and all are added along one
 /// tree, so the bits do not depend on the number of ranks. token_bytes[id]: bytes of text of a token.
-EvaluationResult evaluate(Model& model, const TokenSamples& held_out, const EvaluationPlan& plan,
+EvaluationResult evaluate(Model& model, const SampleStream& held_out, const EvaluationPlan& plan,
                           std::span<const std::int32_t> token_bytes, parallel::Communicator& ranks);
 
 }  // namespace stoa::trainer

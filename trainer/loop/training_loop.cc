@@ -6,6 +6,7 @@
 
 #include "stoa/base/error.h"
 #include "stoa/base/units.h"
+#include "stoa/trainer/data/data_identity.h"
 #include "stoa/trainer/kernels/peak.h"
 #include "stoa/trainer/loop/evaluation.h"
 #include "stoa/trainer/model/identity.h"
@@ -20,12 +21,11 @@ SumOrder sum_order(const TrainingSettings& training) {
 }
 
 /// What must be the same for the losses to go on as if nothing had happened.
-Json identity(const LoopSettings& settings, const Json& data) {
+Json identity(const LoopSettings& settings) {
   return {{"seed", settings.training.seed},
           {"global_batch", settings.training.global_batch},
           {"precision", settings.training.precision == Precision::kBf16 ? "bf16" : "fp32"},
-          {"model", model_identity(settings.model)},
-          {"data", data}};
+          {"model", model_identity(settings.model)}};
 }
 
 }  // namespace
@@ -60,8 +60,9 @@ void TrainingLoop::start() {
   for (auto& piece : pieces_to_load(table_, "adam_v", optimizer_.second_moments())) pieces.push_back(std::move(piece));
   if (const auto saved = parts_.store.load_newest(pieces, parts_.ranks)) {
     const std::string place = "checkpoint of step " + std::to_string(saved->step);
-    require_same_identity(json_field<Json>(saved->state, "identity", place), identity(settings_, parts_.data_identity),
-                          place);
+    const auto before = json_field<Json>(saved->state, "identity", place);
+    require_same_identity(before, identity(settings_), place);
+    require_same_data(before.value("data", Json()), parts_.data_identity, place + ".data");
     step_ = saved_step_ = saved->step;
     updates_ = json_field<std::int64_t>(saved->state, "updates", place);
     spikes_.restore(json_field<Json>(saved->state, "spikes", place), place);
@@ -156,7 +157,9 @@ void TrainingLoop::save() {
   for (auto& piece : pieces_to_save(table_, "adam_m", optimizer_.first_moments(), ranks, rank)) pieces.push_back(piece);
   for (auto& piece : pieces_to_save(table_, "adam_v", optimizer_.second_moments(), ranks, rank))
     pieces.push_back(piece);
-  const Json state = {{"identity", identity(settings_, parts_.data_identity)},
+  Json identities = identity(settings_);
+  identities["data"] = parts_.data_identity;
+  const Json state = {{"identity", identities},
                       {"consumed_samples", step_ * settings_.training.global_batch},
                       {"updates", updates_},
                       {"spikes", spikes_.state()}};

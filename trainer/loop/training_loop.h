@@ -10,7 +10,7 @@
 #include "stoa/base/log.h"
 #include "stoa/checkpoint/checkpoint_store.h"
 #include "stoa/parallel/communicator.h"
-#include "stoa/trainer/data/token_samples.h"
+#include "stoa/trainer/data/sample_stream.h"
 #include "stoa/trainer/loop/batch.h"
 #include "stoa/trainer/loop/metrics.h"
 #include "stoa/trainer/loop/spike_detector.h"
@@ -35,8 +35,8 @@ struct LoopParts {
   cpu::Queue& queue;
   parallel::Communicator& ranks;  ///< the data axis
   checkpoint::CheckpointStore& store;
-  const TokenSamples& train;
-  const TokenSamples* held_out = nullptr;     ///< null: no evaluation
+  const SampleStream& train;
+  const SampleStream* held_out = nullptr;     ///< null: no evaluation
   std::span<const std::int32_t> token_bytes;  ///< per id; for bits per byte
   Json data_identity;                         ///< what a resumed run must find unchanged
   PowerMeter& power;
