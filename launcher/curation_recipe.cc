@@ -128,9 +128,20 @@ void describe_sources(YamlFields& fields, trainer::TextInputs& sources) {
   fields.field("document_separator", sources.document_separator, Presence::kRequired);
 }
 
+void describe_statements(YamlFields& fields, trainer::DataSheetStatements& statements) {
+  fields.field("description", statements.description, Presence::kOptional);
+  fields.field("creator", statements.creator, Presence::kOptional);
+  fields.field("license", statements.license, Presence::kOptional);
+  fields.field("url", statements.url, Presence::kOptional);
+  fields.field("version", statements.version, Presence::kOptional);
+  fields.field("citation", statements.citation, Presence::kOptional);
+  fields.field("date_published", statements.date_published, Presence::kOptional);
+}
+
 void describe_recipe(YamlFields& fields, CurationSettings& settings) {
   fields.field("name", settings.name, Presence::kRequired);
   fields.field("output", settings.output, Presence::kRequired);
+  describe_statements(fields, settings.statements);
   fields.field("part_bytes", settings.part_bytes, WholeRange{.least = 1, .most = std::int64_t{1} << 40});
   fields.field("samples", settings.samples, WholeRange{.least = 0, .most = 1000});
   fields.section("sources", settings.sources, describe_sources);
