@@ -43,6 +43,7 @@ int parse_and_run(std::vector<std::string> words, const Streams& streams) {
   commands.push_back(add_sample(program));
   commands.push_back(add_report(program));
   commands.push_back(add_data_prepare(program));
+  for (auto& command : add_data_sets(program)) commands.push_back(std::move(command));
   commands.push_back(add_data_curate(program));
   commands.push_back(add_data_describe(program));
   commands.push_back(add_completion(program));

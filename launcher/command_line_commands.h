@@ -43,6 +43,8 @@ std::unique_ptr<Command> add_run(CLI::App& program);
 std::unique_ptr<Command> add_eval(CLI::App& program);
 std::unique_ptr<Command> add_sample(CLI::App& program);
 std::unique_ptr<Command> add_data_prepare(CLI::App& program);
+/// inspect, verify, stats, merge, split
+std::vector<std::unique_ptr<Command>> add_data_sets(CLI::App& program);
 std::unique_ptr<Command> add_data_curate(CLI::App& program);
 std::unique_ptr<Command> add_data_describe(CLI::App& program);
 std::unique_ptr<Command> add_report(CLI::App& program);

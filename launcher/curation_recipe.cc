@@ -128,20 +128,20 @@ void describe_sources(YamlFields& fields, trainer::TextInputs& sources) {
   fields.field("document_separator", sources.document_separator, Presence::kRequired);
 }
 
-void describe_statements(YamlFields& fields, trainer::DataSheetStatements& statements) {
-  fields.field("description", statements.description, Presence::kOptional);
-  fields.field("creator", statements.creator, Presence::kOptional);
-  fields.field("license", statements.license, Presence::kOptional);
-  fields.field("url", statements.url, Presence::kOptional);
-  fields.field("version", statements.version, Presence::kOptional);
-  fields.field("citation", statements.citation, Presence::kOptional);
-  fields.field("date_published", statements.date_published, Presence::kOptional);
+void describe_facts(YamlFields& fields, trainer::DataSetFacts& facts) {
+  fields.field("description", facts.description, Presence::kOptional);
+  fields.field("creator", facts.creator, Presence::kOptional);
+  fields.field("license", facts.license, Presence::kOptional);
+  fields.field("url", facts.url, Presence::kOptional);
+  fields.field("version", facts.version, Presence::kOptional);
+  fields.field("citation", facts.citation, Presence::kOptional);
+  fields.field("date_published", facts.date_published, Presence::kOptional);
 }
 
 void describe_recipe(YamlFields& fields, CurationSettings& settings) {
   fields.field("name", settings.name, Presence::kRequired);
+  describe_facts(fields, settings.facts);
   fields.field("output", settings.output, Presence::kRequired);
-  describe_statements(fields, settings.statements);
   fields.field("part_bytes", settings.part_bytes, WholeRange{.least = 1, .most = std::int64_t{1} << 40});
   fields.field("samples", settings.samples, WholeRange{.least = 0, .most = 1000});
   fields.section("sources", settings.sources, describe_sources);
@@ -149,10 +149,12 @@ void describe_recipe(YamlFields& fields, CurationSettings& settings) {
 }
 
 /// What YamlWriter wrote: strings are in quotes, so plain scalars are numbers, truths and names of choices.
+/// An empty string is left out: it says nothing.
 Json json_of(const YamlNode& node) {
   if (node.kind == YamlNode::Kind::kMap) {
     Json object = Json::object();
-    for (const YamlEntry& entry : node.entries) object[entry.key] = json_of(entry.value);
+    for (const YamlEntry& entry : node.entries)
+      if (!entry.value.quoted || !entry.value.text.empty()) object[entry.key] = json_of(entry.value);
     return object;
   }
   if (node.kind == YamlNode::Kind::kList) {

@@ -28,6 +28,17 @@ bool is_file(const std::string& path) {
   return std::filesystem::is_regular_file(path, ignored);
 }
 
+std::vector<std::string> documents_in(const std::string& folder) {
+  std::vector<std::string> files;
+  for (const char* form : {"txt", "jsonl", "ndjson"})
+    for (const char* compression : {"", ".gz", ".zst"}) {
+      const std::vector<std::string> found = matches(fmt::format("{}/*.{}{}", folder, form, compression));
+      files.insert(files.end(), found.begin(), found.end());
+    }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
 std::string describe_set(const Experiment& experiment, const trainer::IndexedDataset& dataset) {
   const trainer::TokenSamples samples(dataset, experiment.data, experiment.model.context_length,
                                       trainer::DataSplit::kTrain);
@@ -47,7 +58,7 @@ std::vector<std::string> text_files(const std::vector<std::string>& text, std::s
     std::vector<std::string> part;
     std::error_code ignored;
     if (std::filesystem::is_directory(entry, ignored))
-      part = matches(entry + "/*.txt");
+      part = documents_in(entry);
     else if (entry.find_first_of("*?[") != std::string::npos && !is_file(entry))
       part = matches(entry);
     else if (is_file(entry))
@@ -82,11 +93,11 @@ std::string check_data(const Experiment& experiment, DataDepth depth) {
   return describe_set(experiment, dataset);
 }
 
-void make_data(const Experiment& experiment, Log& log) {
+void make_data(const Experiment& experiment, Log& log, int threads) {
   trainer::DataSettings data = experiment.data;
   const bool complete = is_file(data.prefix + ".idx") && is_file(data.tokenizer);
   if (!complete) data.text = text_files(data.text);
-  trainer::prepare_data(data, experiment.model.vocabulary_size, log);
+  trainer::prepare_data(data, experiment.model.vocabulary_size, log, threads);
 }
 
 }  // namespace stoa::launcher

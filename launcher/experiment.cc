@@ -54,6 +54,7 @@ void describe_data(YamlFields& fields, trainer::DataSettings& data) {
   fields.field("tokenizer", data.tokenizer, Presence::kRequired);
   fields.field("text", data.text);
   fields.field("document_separator", data.document_separator, Presence::kRequired);
+  fields.field("text_field", data.text_field, Presence::kRequired);
   fields.field("held_out_fraction", data.held_out_fraction, kBelowOne);
   fields.field("seed", data.seed);
 }

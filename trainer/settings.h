@@ -58,6 +58,7 @@ struct DataSettings {
   std::string tokenizer;          ///< tokenizer.json
   std::vector<std::string> text;  ///< files to make tokenizer and data set from when they are absent; may be empty
   std::string document_separator = "<|endoftext|>";  ///< a line of its own between two documents of a text file
+  std::string text_field = "text";                   ///< of a JSON line: the string that is the document
   double held_out_fraction = 0.01;                   ///< of the documents, chosen by keyed hash; never trained on
   std::uint64_t seed = 1;                            ///< of the held-out choice and the order of samples
 };

@@ -96,10 +96,11 @@ BENCHMARK(BM_LinearBackwardInput<bf16, bf16>)->Apply(gpt2_shapes);
 BENCHMARK(BM_LinearBackwardWeight<float>)->Apply(gpt2_shapes);
 BENCHMARK(BM_LinearBackwardWeight<bf16>)->Apply(gpt2_shapes);
 
-/// FLOPs of the products that a causal mask leaves: `products` of them, each T^2 / 2 pairs of E multiply-adds.
-double attention_flops(const AttentionShape& shape, int products) {
+/// FLOPs of the products that a causal mask leaves: `products` of them, each L^2 / 2 pairs of E multiply-adds for every
+/// document of L tokens.
+double attention_flops(const AttentionShape& shape, std::int64_t documents, int products) {
   return static_cast<double>(products) * static_cast<double>(shape.samples * shape.heads * shape.head_width) *
-         static_cast<double>(shape.tokens) * static_cast<double>(shape.tokens + 1);
+         static_cast<double>(shape.tokens) * static_cast<double>(shape.tokens / documents + 1);
 }
 
 AttentionShape attention_shape(const State& state) {
@@ -120,13 +121,25 @@ AttentionDropout dropout_of(const State& state) {
   return {.rate = static_cast<float>(state.range(3)) / 100.0F, .key = {1, 2}, .step = 3, .first_sample = 0};
 }
 
+/// 0 documents: no mask is given. Otherwise each sample holds so many of the same length.
+std::int64_t documents_of(const State& state) { return std::max<std::int64_t>(state.range(4), 1); }
+std::vector<std::int32_t> begins_of(const State& state) {
+  std::vector<std::int32_t> begins;
+  if (state.range(4) == 0) return begins;
+  const std::int64_t tokens = state.range(2), length = tokens / documents_of(state);
+  for (std::int64_t n = 0; n < state.range(1) * tokens; ++n)
+    begins.push_back(static_cast<std::int32_t>(n % tokens / length * length));
+  return begins;
+}
+
 template <typename T>
 void BM_AttentionForward(State& state) {
   cpu::Queue queue(threads(state, 0));
   const AttentionShape shape = attention_shape(state);
   AttentionMemory<T> memory(shape);
-  for (auto _ : state) attention_forward<T>(queue, shape, memory.qkv, dropout_of(state), memory.o, memory.lse);
-  count_flops(state, attention_flops(shape, 2));
+  const auto begins = begins_of(state);
+  for (auto _ : state) attention_forward<T>(queue, shape, memory.qkv, begins, dropout_of(state), memory.o, memory.lse);
+  count_flops(state, attention_flops(shape, documents_of(state), 2));
 }
 
 template <typename T>
@@ -134,22 +147,30 @@ void BM_AttentionBackward(State& state) {
   cpu::Queue queue(threads(state, 0));
   const AttentionShape shape = attention_shape(state);
   AttentionMemory<T> memory(shape);
-  attention_forward<T>(queue, shape, memory.qkv, dropout_of(state), memory.o, memory.lse);
+  const auto begins = begins_of(state);
+  attention_forward<T>(queue, shape, memory.qkv, begins, dropout_of(state), memory.o, memory.lse);
   const std::vector<T> d_o = memory.o;
   std::vector<T> dqkv(memory.qkv.size());
   std::vector<float> workspace(attention_workspace_floats(shape, queue.threads()));
   for (auto _ : state)
-    attention_backward<T>(queue, shape, memory.qkv, memory.o, d_o, memory.lse, dropout_of(state), dqkv, workspace);
-  count_flops(state, attention_flops(shape, 5));
+    attention_backward<T>(queue, shape, memory.qkv, memory.o, d_o, memory.lse, begins, dropout_of(state), dqkv,
+                          workspace);
+  count_flops(state, attention_flops(shape, documents_of(state), 5));
 }
 
-/// Threads, samples, tokens, percent dropped.
+/// Masking across documents must pay for itself: packed documents against the same tokens as one.
 void attention_shapes(benchmark::internal::Benchmark* bench) {
+  bench->ArgNames({"threads", "samples", "tokens", "dropped", "documents"});
   for (const std::int64_t thread_count : {1, 2}) {
-    bench->Args({thread_count, 4, 512, 0});
-    bench->Args({thread_count, 1, 1024, 0});
+    bench->Args({thread_count, 4, 512, 0, 0});
+    bench->Args({thread_count, 1, 1024, 0, 0});
   }
-  bench->Args({1, 4, 512, 10});
+  bench->Args({1, 4, 512, 10, 0});
+  bench->Args({1, 1, 2048, 0, 0});
+  for (const std::int64_t documents : {1, 4, 16}) {
+    bench->Args({1, 4, 512, 0, documents});
+    bench->Args({1, 1, 2048, 0, documents});
+  }
   bench->MeasureProcessCPUTime()->UseRealTime()->Unit(benchmark::kMillisecond);
 }
 BENCHMARK(BM_AttentionForward<float>)->Apply(attention_shapes);

@@ -122,7 +122,7 @@ int main(int count, char** arguments) {
     tokens[i] = std::int32_t((i * 7919 + 13) % std::size_t(model.vocabulary_size));
     targets[i] = std::int32_t((i * 104729 + 7) % std::size_t(model.vocabulary_size));
   }
-  const MicroBatch batch{tokens, targets, samples};
+  const MicroBatch batch{.tokens_bt = tokens, .targets_bt = targets, .samples = samples};
   transformer->evaluate(batch);
   const double forward_s = now_s();
 

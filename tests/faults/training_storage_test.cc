@@ -1,10 +1,8 @@
 /// Disks that fill and checkpoints that rot under a run: the real programs under the real mpirun.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sched.h>
-#include <sys/mount.h>
-#include <unistd.h>
 
+#include "stoa/tests/faults/small_disk.h"
 #include "stoa/tests/faults/training_run.h"
 
 namespace stoa::faults {
@@ -15,23 +13,6 @@ using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 
 const std::vector<std::string> kThirtySteps = {"training.steps=30"};
-
-/// A file system of its own at `path`, seen by this process and its children alone.
-class SmallDisk {
- public:
-  static std::unique_ptr<SmallDisk> mount_at(const fs::path& path, const char* size) {
-    if (::unshare(::geteuid() == 0 ? CLONE_NEWNS : CLONE_NEWNS | CLONE_NEWUSER) != 0) return nullptr;
-    ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
-    if (::mount("none", path.c_str(), "tmpfs", 0, size) != 0) return nullptr;
-    return std::unique_ptr<SmallDisk>(new SmallDisk(path));
-  }
-  ~SmallDisk() { ::umount2(path_.c_str(), MNT_DETACH); }
-  bool resize(const char* size) const { return ::mount("none", path_.c_str(), "tmpfs", MS_REMOUNT, size) == 0; }
-
- private:
-  explicit SmallDisk(fs::path path) : path_(std::move(path)) {}
-  fs::path path_;
-};
 
 TEST(TrainingStorage, AFullDiskLeavesTheLastCheckpointAndTheRunGoesOnOnceThereIsSpace) {
   TrainingFolder folder;

@@ -51,8 +51,11 @@ inline void fill_by_formula(const trainer::ParameterTable& table, std::span<floa
 }
 
 /// Inputs and targets of samples first .. first + samples - 1: token i of sample s is (7 i^2 + 3 i + 11 s) mod V.
+/// documents: the lengths of each sample's documents; empty: nothing is masked and positions are counted.
 struct FormulaBatch {
-  FormulaBatch(const trainer::ModelSettings& model, std::int64_t first, std::int64_t samples) : samples_(samples) {
+  FormulaBatch(const trainer::ModelSettings& model, std::int64_t first, std::int64_t samples,
+               const Json& documents = Json::array())
+      : samples_(samples) {
     for (std::int64_t s = first; s < first + samples; ++s) {
       for (std::int64_t i = 0; i <= model.context_length; ++i) {
         const auto token = static_cast<std::int32_t>((7 * i * i + 3 * i + 11 * s) % model.vocabulary_size);
@@ -60,12 +63,26 @@ struct FormulaBatch {
         if (i > 0) targets_.push_back(token);
       }
     }
+    for (const Json& lengths : documents) {
+      std::int32_t begin = 0;
+      for (const std::int32_t length : lengths) {
+        begins_.insert(begins_.end(), std::size_t(length), begin);
+        for (std::int32_t i = 0; i < length; ++i) positions_.push_back(i);
+        begin += length;
+      }
+    }
   }
-  trainer::MicroBatch view() const { return {tokens_, targets_, samples_, 0, 0}; }
+  trainer::MicroBatch view() const {
+    return {.tokens_bt = tokens_,
+            .targets_bt = targets_,
+            .document_begin_bt = begins_,
+            .positions_bt = positions_,
+            .samples = samples_};
+  }
 
  private:
   std::int64_t samples_;
-  std::vector<std::int32_t> tokens_, targets_;
+  std::vector<std::int32_t> tokens_, targets_, begins_, positions_;
 };
 
 }  // namespace stoa::golden

@@ -23,7 +23,7 @@ Gradients gradients_of(const Json& golden, Precision precision, int threads) {
   parameters.refresh_copies(queue);
   const std::int64_t samples = golden["micro_batch"];
   const auto transformer = trainer::make_model(queue, result.table, parameters, precision, {.samples = samples});
-  const FormulaBatch batch(model, 0, samples);
+  const FormulaBatch batch(model, 0, samples, golden.value("documents", Json::array()));
   const auto tokens = static_cast<float>(samples * model.context_length);
   result.values.assign(static_cast<std::size_t>(result.table.gradient_elements), 0.0F);
   result.sums = transformer->train(batch.view(), {1 / tokens, golden["z_loss"].get<float>()}, result.values);
@@ -112,7 +112,7 @@ TEST_P(GoldenGradients, HaveTheSameBitsForAnyNumberOfThreads) {
     EXPECT_EQ(gradients_of(wanted, precision, 1).values, gradients_of(wanted, precision, 2).values);
 }
 
-INSTANTIATE_TEST_SUITE_P(PyTorch, GoldenGradients, testing::Range(0, 5), [](const auto& instance) {
+INSTANTIATE_TEST_SUITE_P(PyTorch, GoldenGradients, testing::Range(0, 7), [](const auto& instance) {
   return read_golden("gradients.json")["cases"][static_cast<std::size_t>(instance.param)]["name"]
       .template get<std::string>();
 });

@@ -1,6 +1,7 @@
 #pragma once
-/// Causal attention with grouped queries and a given mask, with the whole T x T matrix, in double.
+/// Causal attention with grouped queries, documents and dropped probabilities, with the whole T x T matrix, in double.
 #include <cmath>
+#include <cstdint>
 
 #include "stoa/tests/reference/values.h"
 
@@ -21,11 +22,15 @@ struct AttentionSizes {
 struct Attention {
   Values o_bthe;
   Values lse_bht;
-  Values p_bhts;  ///< before dropout; zero above the diagonal
+  Values p_bhts;  ///< before dropout; zero above the diagonal and for keys of other documents
 };
 
+/// The first key that each query may read; empty: 0.
+using Begins = std::vector<std::int32_t>;
+
 /// factors_bhts: 0 or 1 / (1 - rate) for each probability; empty: all 1.
-inline Attention attention_forward(const AttentionSizes& sizes, const Values& qkv_btc, const Values& factors_bhts) {
+inline Attention attention_forward(const AttentionSizes& sizes, const Values& qkv_btc, const Begins& begin_bt,
+                                   const Values& factors_bhts) {
   const auto [b_end, t_end, h_end, k_end, e_end] = sizes;
   const std::size_t c = sizes.columns();
   Attention result{Values(b_end * t_end * h_end * e_end), Values(b_end * h_end * t_end),
@@ -36,8 +41,9 @@ inline Attention attention_forward(const AttentionSizes& sizes, const Values& qk
         const std::size_t row = (b * h_end + h) * t_end + t;
         double* p_s = result.p_bhts.data() + row * t_end;
         const double* q_e = qkv_btc.data() + (b * t_end + t) * c + h * e_end;
+        const auto begin = begin_bt.empty() ? 0 : static_cast<std::size_t>(begin_bt[b * t_end + t]);
         double total = 0;
-        for (std::size_t s = 0; s <= t; ++s) {
+        for (std::size_t s = begin; s <= t; ++s) {
           const double* k_e = qkv_btc.data() + (b * t_end + s) * c + sizes.key_column(h);
           double score = 0;
           for (std::size_t e = 0; e < e_end; ++e) score += q_e[e] * k_e[e];
@@ -46,7 +52,7 @@ inline Attention attention_forward(const AttentionSizes& sizes, const Values& qk
         }
         result.lse_bht[row] = std::log(total);
         double* o_e = result.o_bthe.data() + ((b * t_end + t) * h_end + h) * e_end;
-        for (std::size_t s = 0; s <= t; ++s) {
+        for (std::size_t s = begin; s <= t; ++s) {
           p_s[s] /= total;
           const double used = p_s[s] * (factors_bhts.empty() ? 1 : factors_bhts[row * t_end + s]);
           const double* v_e = qkv_btc.data() + (b * t_end + s) * c + sizes.value_column(h);
@@ -56,12 +62,12 @@ inline Attention attention_forward(const AttentionSizes& sizes, const Values& qk
   return result;
 }
 
-inline Values attention_backward(const AttentionSizes& sizes, const Values& qkv_btc, const Values& factors_bhts,
-                                 const Values& do_bthe) {
+inline Values attention_backward(const AttentionSizes& sizes, const Values& qkv_btc, const Begins& begin_bt,
+                                 const Values& factors_bhts, const Values& do_bthe) {
   const auto [b_end, t_end, h_end, k_end, e_end] = sizes;
   const std::size_t c = sizes.columns();
   const double scale = 1 / std::sqrt(static_cast<double>(e_end));
-  const Attention forward = attention_forward(sizes, qkv_btc, factors_bhts);
+  const Attention forward = attention_forward(sizes, qkv_btc, begin_bt, factors_bhts);
   Values dqkv_btc(qkv_btc.size());
   Values dp_s(t_end);
   for (std::size_t b = 0; b < b_end; ++b)
@@ -71,8 +77,9 @@ inline Values attention_backward(const AttentionSizes& sizes, const Values& qkv_
         const double* p_s = forward.p_bhts.data() + row * t_end;
         const double* do_e = do_bthe.data() + ((b * t_end + t) * h_end + h) * e_end;
         const std::size_t q = (b * t_end + t) * c + h * e_end;
+        const auto begin = begin_bt.empty() ? 0 : static_cast<std::size_t>(begin_bt[b * t_end + t]);
         double p_dot_dp = 0;
-        for (std::size_t s = 0; s <= t; ++s) {
+        for (std::size_t s = begin; s <= t; ++s) {
           const double factor = factors_bhts.empty() ? 1 : factors_bhts[row * t_end + s];
           const std::size_t v = (b * t_end + s) * c + sizes.value_column(h);
           dp_s[s] = 0;
@@ -82,7 +89,7 @@ inline Values attention_backward(const AttentionSizes& sizes, const Values& qkv_
           }
           p_dot_dp += p_s[s] * dp_s[s];
         }
-        for (std::size_t s = 0; s <= t; ++s) {
+        for (std::size_t s = begin; s <= t; ++s) {
           const double dscore = p_s[s] * (dp_s[s] - p_dot_dp) * scale;
           const std::size_t k = (b * t_end + s) * c + sizes.key_column(h);
           for (std::size_t e = 0; e < e_end; ++e) {

@@ -18,8 +18,8 @@ struct CroissantField {
 };
 
 /// The files are named relative to the description's own folder, each with its size and sha256. What the recipe states
-/// (data_sheet_statements.h) is taken from it; what it does not is left out (but for a description, which then tells
-/// the counts), and Croissant's validator names it in its warnings. The same record gives the same bytes.
+/// (DataSetFacts of curation_settings.h) is taken from it; what it does not is left out (but for a description, which
+/// then tells the counts), and Croissant's validator names it in its warnings. The same record gives the same bytes.
 ///
 /// Files ending in .jsonl and .jsonl.gz are also read by mlcroissant's loader; .jsonl.zst is described with both media
 /// types (application/jsonlines, application/zstd) and accepted by the validator, but its loader knows no zstd.

@@ -8,6 +8,7 @@
 #include "stoa/base/units.h"
 #include "stoa/trainer/curation/curated_folder.h"
 #include "stoa/trainer/curation/curation_pass.h"
+#include "stoa/trainer/curation/describe.h"
 #include "stoa/trainer/data/ordered_work.h"
 
 namespace stoa::trainer {
@@ -232,6 +233,7 @@ CurationRecord curate(const CurationSettings& settings, int threads, CurationMod
   if (folder) {
     record.outputs = folder->finish_parts();
     folder->write_file("record.json", record_text(record));
+    write_description(record, folder->path());
     folder->publish();
   }
   log.info("{}: {} of {} documents stay, {} of text, in {}", settings.output, format_grouped(record.documents),

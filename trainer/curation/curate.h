@@ -18,11 +18,11 @@ enum class CurationMode {
   kDryRun  ///< everything but writing
 };
 
-/// Writes OUTPUT/part-00000.jsonl.zst, ... and OUTPUT/record.json, whole or not at all. A line of JSON keeps its fields
-/// and its bytes except for the text where a step changed it; a document of a text file becomes {"text": ...}. Where
-/// OUTPUT was made by the same recipe, its record is returned and nothing done; where it was made otherwise,
-/// StorageError. A progress line each two seconds, then the processor time of each step and the memory of the sets.
-/// DataError as in text_chunks.h. REQUIRES: check_curation found nothing; threads >= 1.
+/// Writes OUTPUT/part-00000.jsonl.zst, ..., record.json, DATASHEET.md and croissant.json, whole or not at all. A line
+/// of JSON keeps its fields and its bytes except for the text where a step changed it; a document of a text file
+/// becomes {"text": ...}. Where OUTPUT was made by the same recipe, its record is returned and nothing done; where it
+/// was made otherwise, StorageError. A progress line each two seconds, then the processor time of each step and the
+/// memory of the sets. DataError as in text_chunks.h. REQUIRES: check_curation found nothing; threads >= 1.
 CurationRecord curate(const CurationSettings& settings, int threads, CurationMode mode, Log& log, const Clock& clock);
 
 /// A table for people: documents and bytes in and out of each step, and its reasons.

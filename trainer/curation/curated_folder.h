@@ -25,6 +25,8 @@ class CuratedFolder {
   void add(std::string_view line);
   /// Ends the last part. No documents: no parts.
   std::vector<FileRecord> finish_parts();
+  /// Where the files lie until they are published.
+  const std::filesystem::path& path() const { return partial_; }
   void write_file(std::string_view name, std::string_view text);
   void publish();
 

@@ -7,7 +7,6 @@
 
 #include "stoa/base/json.h"
 #include "stoa/trainer/curation/c4_step.h"
-#include "stoa/trainer/curation/data_sheet_statements.h"
 #include "stoa/trainer/curation/duplicate_step.h"
 #include "stoa/trainer/curation/language_step.h"
 #include "stoa/trainer/curation/length_step.h"
@@ -39,10 +38,15 @@ struct StepSettings {
   PersonalDataSettings pii;
 };
 
+/// What a person says about the data set, for its data sheet and its Croissant description; all may be empty.
+struct DataSetFacts {
+  std::string description, creator, license, url, version, citation, date_published;
+};
+
 struct CurationSettings {
   std::string name;
+  DataSetFacts facts;
   std::string output;  ///< folder, which is made
-  DataSheetStatements statements;
   TextInputs sources;
   std::int64_t part_bytes = std::int64_t{1} << 30;  ///< of a part before compression, a last document aside
   std::int64_t samples = 5;                         ///< of each reason of each step in the record

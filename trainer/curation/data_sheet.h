@@ -20,8 +20,8 @@ struct TokenizedFacts {
   std::string split;      ///< the rule that divides training from validation; empty where there is none
 };
 
-/// What the recipe states (data_sheet_statements.h) is quoted as said by the recipe. The same record gives the same
-/// bytes.
+/// What the recipe states (DataSetFacts of curation_settings.h) is quoted as said by the recipe. The same record gives
+/// the same bytes.
 std::string data_sheet_markdown(const CurationRecord& record, const std::optional<TokenizedFacts>& tokenized = {});
 
 }  // namespace stoa::trainer

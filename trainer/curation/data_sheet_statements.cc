@@ -37,12 +37,12 @@ bool is_date(std::string_view text) {
 
 }  // namespace
 
-std::optional<Impossible> check_statements(const DataSheetStatements& statements) {
-  if (!statements.version.empty() && !is_version(statements.version))
-    return Impossible{"version", fmt::format("version '{}' is not of the form 1.2.3", statements.version)};
-  if (!statements.date_published.empty() && !is_date(statements.date_published))
+std::optional<Impossible> check_statements(const DataSetFacts& facts) {
+  if (!facts.version.empty() && !is_version(facts.version))
+    return Impossible{"version", fmt::format("version '{}' is not of the form 1.2.3", facts.version)};
+  if (!facts.date_published.empty() && !is_date(facts.date_published))
     return Impossible{"date_published",
-                      fmt::format("date_published '{}' is no date of the form 2026-03-05", statements.date_published)};
+                      fmt::format("date_published '{}' is no date of the form 2026-03-05", facts.date_published)};
   return std::nullopt;
 }
 

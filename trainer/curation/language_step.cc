@@ -63,7 +63,7 @@ RawGuess ask_cld2(std::string_view text) {
 }  // namespace
 
 bool language_is_known(std::string_view code) {
-  if (code.size() != 2 || code == "un") return false;
+  if (code.size() != 2 || code == "un" || code == "xx") return false;  // unknown, and scripts without a language
   for (int i = 0; i < CLD2::NUM_LANGUAGES; ++i)
     if (iso_639_1(static_cast<CLD2::Language>(i)) == code) return true;
   return false;

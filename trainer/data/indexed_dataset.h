@@ -33,8 +33,14 @@ class IndexedDataset {
   /// Tokens [begin, begin + out.size()) of the stream, widened. REQUIRES: inside the data set.
   void read(std::int64_t begin, std::span<std::int32_t> out) const;
 
-  /// Reads every token: DataError where one is outside 0..vocabulary_size-1, naming its position and document.
-  void verify_tokens(std::int64_t vocabulary_size) const;
+  /// Reads every token: DataError where one is outside 0..vocabulary_size-1, naming the first one's position and
+  /// document.
+  void verify_tokens(std::int64_t vocabulary_size, int threads = 1) const;
+
+  /// 1-5 or 8 of indexed_dataset_format.h.
+  int type() const { return dtype_; }
+  /// .bin as it lies on disk.
+  std::span<const std::byte> token_bytes() const { return bin_.bytes(); }
 
   const std::filesystem::path& prefix() const { return prefix_; }
 
@@ -61,9 +67,9 @@ class IndexedDatasetWriter {
   std::unique_ptr<State> state_;
 };
 
-/// xxh3-128 of PREFIX.bin and PREFIX.idx in PREFIX.checksums.json (`stoa validate --deep` compares).
-void write_checksums(const std::filesystem::path& prefix);
-/// DataError where a file differs; false where there is no sidecar.
-bool verify_checksums(const std::filesystem::path& prefix);
+/// xxh3-128 of PREFIX.bin and PREFIX.idx, of each 64 MiB, in PREFIX.checksums.json (`stoa data verify` compares).
+void write_checksums(const std::filesystem::path& prefix, int threads = 1);
+/// DataError where a file differs, naming its bytes; false where there is no sidecar.
+bool verify_checksums(const std::filesystem::path& prefix, int threads = 1);
 
 }  // namespace stoa::trainer

@@ -30,6 +30,7 @@ inline constexpr std::size_t kBoundariesAt = 26;
 inline constexpr std::size_t kHeaderBytes = 34;
 
 inline constexpr int kInt32 = 4;
+inline constexpr int kInt64 = 5;
 inline constexpr int kUint16 = 8;
 /// Megatron's choice: 16 bits hold the ids of a vocabulary smaller than this.
 inline constexpr std::int64_t kSmallestWideVocabulary = 65500;
@@ -50,6 +51,12 @@ constexpr std::int64_t token_bytes(int type) {
     default:
       return 0;
   }
+}
+
+/// "u16", "i32", ...
+constexpr const char* type_name(int type) {
+  constexpr const char* kNames[] = {"?", "u8", "i8", "i16", "i32", "i64", "f64", "f32", "u16"};
+  return type >= 1 && type <= 8 ? kNames[type] : kNames[0];
 }
 
 template <typename T>

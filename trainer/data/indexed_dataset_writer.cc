@@ -1,34 +1,17 @@
 #include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <limits>
 
 #include "stoa/base/error.h"
 #include "stoa/trainer/data/indexed_dataset.h"
+#include "stoa/trainer/data/indexed_dataset_files.h"
 #include "stoa/trainer/data/indexed_dataset_format.h"
 
 namespace stoa::trainer {
 namespace {
 
 constexpr std::size_t kFlushBytes = 1 << 20;
-
-/// Creates `path` empty and locked. The lock keeps a second writer of the same data set out; it falls with the
-/// descriptor, also in a crash.
-FileDescriptor open_locked(const std::filesystem::path& path) {
-  FileDescriptor file = open_file(path, O_RDWR | O_CREAT);
-  struct stat opened {};
-  struct stat named {};
-  const bool locked = ::flock(file.get(), LOCK_EX | LOCK_NB) == 0;
-  // A writer that finished between our open and our lock has renamed this file to its published name.
-  if (!locked || ::fstat(file.get(), &opened) != 0 || ::stat(path.c_str(), &named) != 0 ||
-      opened.st_ino != named.st_ino)
-    throw DataError("{}: another process is writing this data set", path.string());
-  if (::ftruncate(file.get(), 0) != 0)
-    throw StorageError("{}: truncate failed: {}", path.string(), errno_message(errno));
-  return file;
-}
 
 template <typename T>
 void append_values(std::vector<std::byte>& bytes, std::span<const T> values) {
@@ -58,25 +41,6 @@ struct IndexedDatasetWriter::State {
     write_all(bin.get(), pending, bin_partial);
     pending.clear();
   }
-
-  std::vector<std::byte> index() const {
-    std::vector<std::byte> bytes;
-    bytes.reserve(indexed::kHeaderBytes + 20 * lengths.size() + 8);
-    append_values(bytes, std::span(indexed::kMagic));
-    append_value(bytes, indexed::kVersion);
-    append_value(bytes, static_cast<std::uint8_t>(type));
-    append_value(bytes, static_cast<std::uint64_t>(lengths.size()));
-    append_value(bytes, static_cast<std::uint64_t>(lengths.size() + 1));
-    append_values(bytes, std::span<const std::int32_t>(lengths));
-    std::int64_t offset = 0;
-    for (const std::int32_t length : lengths) {
-      append_value(bytes, offset);
-      offset += length * indexed::token_bytes(type);
-    }
-    for (std::int64_t boundary = 0; boundary <= static_cast<std::int64_t>(lengths.size()); ++boundary)
-      append_value(bytes, boundary);
-    return bytes;
-  }
 };
 
 IndexedDatasetWriter::IndexedDatasetWriter(const std::filesystem::path& prefix, std::int64_t vocabulary_size)
@@ -87,6 +51,8 @@ IndexedDatasetWriter::IndexedDatasetWriter(const std::filesystem::path& prefix, 
   state_->vocabulary_size = vocabulary_size;
   state_->type = vocabulary_size < indexed::kSmallestWideVocabulary ? indexed::kUint16 : indexed::kInt32;
   state_->bin = open_locked(state_->bin_partial);
+  if (::ftruncate(state_->bin.get(), 0) != 0)
+    throw StorageError("{}: truncate failed: {}", state_->bin_partial.string(), errno_message(errno));
 }
 
 IndexedDatasetWriter::~IndexedDatasetWriter() {
@@ -115,11 +81,11 @@ void IndexedDatasetWriter::add_document(std::span<const std::int32_t> tokens) {
 void IndexedDatasetWriter::finish() {
   state_->flush();
   sync_file(state_->bin.get(), state_->bin_partial);
-  {
-    const FileDescriptor idx = open_file(state_->idx_partial, O_WRONLY | O_CREAT | O_TRUNC);
-    write_all(idx.get(), state_->index(), state_->idx_partial);
-    sync_file(idx.get(), state_->idx_partial);
-  }
+  const auto documents = static_cast<std::int64_t>(state_->lengths.size());
+  write_index(state_->idx_partial,
+              {state_->type, documents, documents,
+               [&](std::int64_t document) { return state_->lengths[static_cast<std::size_t>(document)]; },
+               [](std::int64_t document) { return document; }});
   // An old index must never stand beside the new tokens.
   std::filesystem::remove(indexed::index_path(state_->prefix));
   std::filesystem::remove(indexed::checksums_path(state_->prefix));

@@ -1,50 +1,23 @@
 #include "stoa/trainer/data/prepare.h"
 
 #include <algorithm>
-#include <atomic>
-#include <deque>
-#include <exception>
-#include <thread>
 
 #include "stoa/base/clock.h"
 #include "stoa/base/error.h"
+#include "stoa/base/processors.h"
 #include "stoa/base/units.h"
 #include "stoa/trainer/data/indexed_dataset.h"
 #include "stoa/trainer/data/indexed_dataset_format.h"
-#include "stoa/trainer/data/text_documents.h"
+#include "stoa/trainer/data/prepare_encoding.h"
+#include "stoa/trainer/data/prepare_journal.h"
+#include "stoa/trainer/data/text_chunks.h"
 #include "stoa/trainer/data/tokenizer.h"
 
 namespace stoa::trainer {
 namespace {
 
-constexpr double kProgressEvery_s = 2;
-/// Documents are handed to threads in chunks of about this much text, and written in their order.
-constexpr std::size_t kChunkBytes = 1 << 20;
-constexpr std::size_t kChunksPerThread = 4;
 /// A data set up to this size is read through before it is used (less than a second).
 constexpr std::int64_t kMostTokensToVerify = std::int64_t{1} << 28;
-
-/// Lets one line through each two seconds.
-class Progress {
- public:
-  Progress(Log& log, const Clock& clock) : log_(log), clock_(clock), began_s_(clock.monotonic_s()), last_s_(began_s_) {}
-
-  double elapsed_s() const { return clock_.monotonic_s() - began_s_; }
-
-  template <typename... Args>
-  void line(fmt::format_string<Args...> format, Args&&... args) {
-    const double now_s = clock_.monotonic_s();
-    if (now_s - last_s_ < kProgressEvery_s) return;
-    last_s_ = now_s;
-    log_.info("{}", fmt::format(format, std::forward<Args>(args)...));
-  }
-
- private:
-  Log& log_;
-  const Clock& clock_;
-  double began_s_;
-  double last_s_;
-};
 
 bool is_there(const std::filesystem::path& path) {
   std::error_code ignored;
@@ -58,99 +31,31 @@ void make_folder_of(const std::filesystem::path& path) {
   if (failure) throw StorageError("{}: the folder cannot be made: {}", path.parent_path().string(), failure.message());
 }
 
-Tokenizer train_and_save(const DataSettings& settings, std::int64_t vocabulary_size, const TextDocuments& text,
-                         Log& log, const Clock& clock) {
-  Progress progress(log, clock);
-  log.info("training a tokenizer of {} entries on {} of text", format_grouped(vocabulary_size),
-           format_bytes(static_cast<double>(text.bytes())));
-  const Tokenizer tokenizer = train_tokenizer(text.documents(), vocabulary_size, [&](double fraction) {
+/// All documents, in memory.
+std::vector<std::string> read_documents(const TextInputs& inputs) {
+  std::vector<std::string> texts;
+  TextChunkReader reader(inputs);
+  ChunkDocuments documents(inputs);
+  for (TextChunk chunk; reader.next(chunk);)
+    for (const DocumentView& document : documents.find(chunk)) texts.emplace_back(document.text);
+  if (texts.empty()) throw DataError("{}: no text in it (data.text)", inputs.files.front());
+  return texts;
+}
+
+void train_and_save(const TextInputs& inputs, const std::filesystem::path& path, std::int64_t vocabulary_size, Log& log,
+                    const Clock& clock) {
+  ProgressLines progress(log, clock);
+  const std::vector<std::string> texts = read_documents(inputs);
+  double bytes = 0;
+  for (const std::string& text : texts) bytes += static_cast<double>(text.size());
+  log.info("training a tokenizer of {} entries on {} of text", format_grouped(vocabulary_size), format_bytes(bytes));
+  const std::vector<std::string_view> views(texts.begin(), texts.end());
+  const Tokenizer tokenizer = train_tokenizer(views, vocabulary_size, [&](double fraction) {
     progress.line("training the tokenizer: {:.0f} %", 100 * fraction);
   });
-  make_folder_of(settings.tokenizer);
-  write_file_durably(settings.tokenizer, tokenizer.to_json());
-  log.info("wrote {} in {}", settings.tokenizer, format_duration(progress.elapsed_s()));
-  return Tokenizer::load(settings.tokenizer);
-}
-
-struct Chunk {
-  std::span<const std::string_view> documents;
-  std::vector<std::int32_t> tokens;
-  std::vector<std::size_t> ends;  ///< of each document in `tokens`
-};
-
-std::vector<Chunk> cut_into_chunks(std::span<const std::string_view> documents) {
-  std::vector<Chunk> chunks;
-  for (std::size_t begin = 0; begin < documents.size();) {
-    std::size_t end = begin;
-    for (std::size_t bytes = 0; end < documents.size() && bytes < kChunkBytes; ++end) bytes += documents[end].size();
-    chunks.push_back({documents.subspan(begin, end - begin), {}, {}});
-    begin = end;
-  }
-  return chunks;
-}
-
-void encode_chunk(Encoder& encoder, std::int32_t end_of_text, Chunk& chunk) {
-  for (const std::string_view document : chunk.documents) {
-    encoder.encode(document, chunk.tokens);
-    chunk.tokens.push_back(end_of_text);
-    chunk.ends.push_back(chunk.tokens.size());
-  }
-}
-
-/// Encodes all chunks at once, each wholly by one thread; the first failure is thrown here.
-void encode_chunks(std::deque<Encoder>& encoders, std::int32_t end_of_text, std::span<Chunk> chunks) {
-  std::atomic<std::size_t> next{0};
-  std::vector<std::exception_ptr> failures(encoders.size());
-  const auto work = [&](std::size_t worker) {
-    try {
-      for (std::size_t c = next++; c < chunks.size(); c = next++)
-        encode_chunk(encoders[worker], end_of_text, chunks[c]);
-    } catch (...) {
-      failures[worker] = std::current_exception();
-    }
-  };
-  {
-    std::vector<std::jthread> threads;
-    for (std::size_t worker = 1; worker < encoders.size(); ++worker) threads.emplace_back(work, worker);
-    work(0);
-  }
-  for (const std::exception_ptr& failure : failures)
-    if (failure) std::rethrow_exception(failure);
-}
-
-PreparedData encode_and_save(const DataSettings& settings, const Tokenizer& tokenizer, const TextDocuments& text,
-                             Log& log, const Clock& clock) {
-  Progress progress(log, clock);
-  const std::size_t threads = std::max(1U, std::thread::hardware_concurrency());
-  std::deque<Encoder> encoders;
-  for (std::size_t thread = 0; thread < threads; ++thread) encoders.emplace_back(tokenizer);
-  make_folder_of(settings.prefix);
-  IndexedDatasetWriter writer(settings.prefix, tokenizer.vocabulary_size());
-  PreparedData prepared{0, 0, text.bytes()};
-  std::vector<Chunk> chunks = cut_into_chunks(text.documents());
-  for (std::size_t begin = 0; begin < chunks.size(); begin += threads * kChunksPerThread) {
-    const auto batch = std::span(chunks).subspan(begin, std::min(threads * kChunksPerThread, chunks.size() - begin));
-    encode_chunks(encoders, tokenizer.end_of_text(), batch);
-    for (Chunk& chunk : batch) {
-      std::size_t document_begin = 0;
-      for (const std::size_t end : chunk.ends) {
-        writer.add_document(std::span(chunk.tokens).subspan(document_begin, end - document_begin));
-        document_begin = end;
-      }
-      prepared.documents += static_cast<std::int64_t>(chunk.ends.size());
-      prepared.tokens += static_cast<std::int64_t>(chunk.tokens.size());
-      chunk = {};
-    }
-    progress.line("encoding: {} documents, {} tokens, {:.0f} %", format_grouped(prepared.documents),
-                  format_grouped(prepared.tokens),
-                  100.0 * static_cast<double>(begin + batch.size()) / static_cast<double>(chunks.size()));
-  }
-  writer.finish();
-  write_checksums(settings.prefix);
-  log.info("wrote {}.bin and .idx: {} documents, {} tokens from {} of text in {}", settings.prefix,
-           format_grouped(prepared.documents), format_grouped(prepared.tokens),
-           format_bytes(static_cast<double>(prepared.text_bytes)), format_duration(progress.elapsed_s()));
-  return prepared;
+  make_folder_of(path);
+  write_file_durably(path, tokenizer.to_json());
+  log.info("wrote {} in {}", path.string(), format_duration(progress.elapsed_s()));
 }
 
 void check_size(const DataSettings& settings, const Tokenizer& tokenizer, std::int64_t vocabulary_size) {
@@ -161,6 +66,7 @@ void check_size(const DataSettings& settings, const Tokenizer& tokenizer, std::i
 
 PreparedData open_prepared(const DataSettings& settings, std::int64_t vocabulary_size) {
   const IndexedDataset dataset(settings.prefix);
+  DatasetInProgress::clean_up_after_publishing(settings.prefix);
   if (!settings.tokenizer.empty()) check_size(settings, Tokenizer::load(settings.tokenizer), vocabulary_size);
   if (dataset.tokens() <= kMostTokensToVerify) dataset.verify_tokens(vocabulary_size);
   return {dataset.documents(), dataset.tokens(), 0};
@@ -168,20 +74,21 @@ PreparedData open_prepared(const DataSettings& settings, std::int64_t vocabulary
 
 }  // namespace
 
-PreparedData prepare_data(const DataSettings& settings, std::int64_t vocabulary_size, Log& log) {
+PreparedData prepare_data(const DataSettings& settings, std::int64_t vocabulary_size, Log& log, int threads) {
   if (is_there(indexed::index_path(settings.prefix))) return open_prepared(settings, vocabulary_size);
   if (settings.text.empty())
     throw DataError("{}: no such data set, and data.text names no files to make it from",
                     indexed::index_path(settings.prefix).string());
   if (settings.tokenizer.empty()) throw DataError("data.tokenizer is empty: a name for tokenizer.json is needed");
   const SystemClock clock;
-  const TextDocuments text(settings.text, settings.document_separator);
-  if (text.documents().empty()) throw DataError("{}: no text in it (data.text)", settings.text.front());
-  const Tokenizer tokenizer = is_there(settings.tokenizer)
-                                  ? Tokenizer::load(settings.tokenizer)
-                                  : train_and_save(settings, vocabulary_size, text, log, clock);
+  const TextInputs inputs{settings.text, settings.document_separator, settings.text_field};
+  if (!is_there(settings.tokenizer)) train_and_save(inputs, settings.tokenizer, vocabulary_size, log, clock);
+  const Tokenizer tokenizer = Tokenizer::load(settings.tokenizer);
   check_size(settings, tokenizer, vocabulary_size);
-  return encode_and_save(settings, tokenizer, text, log, clock);
+  make_folder_of(settings.prefix);
+  const int workers = threads > 0 ? threads : static_cast<int>(allowed_processors().size());
+  const EncodedText encoded = encode_files(inputs, tokenizer, settings.prefix, workers, log, clock);
+  return {encoded.documents, encoded.tokens, encoded.text_bytes};
 }
 
 }  // namespace stoa::trainer

@@ -1,17 +1,26 @@
 #pragma once
-/// Byte-level byte-pair encoding (Sennrich et al. 2016; the byte alphabet of GPT-2), with GPT-2's pre-tokenizer
-/// pattern. On disk it is Hugging Face's tokenizer.json (model BPE, pre-tokenizer and decoder ByteLevel), which their
-/// library opens.
+/// Byte-level byte-pair encoding (Sennrich et al. 2016; the byte alphabet of GPT-2), with GPT-2's or Llama 3's
+/// pre-tokenizer pattern. On disk it is Hugging Face's tokenizer.json (model BPE, decoder ByteLevel), and ids are those
+/// of their library.
 #include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace stoa::trainer {
+
+enum class PreTokenizer : std::uint8_t;
+
+/// What happens where the text of an added token (special or not) stands in a text.
+enum class AddedTokens {
+  kAsText,      ///< It is text like any other: nobody can write a special token into training data.
+  kRecognised,  ///< It is that token, as in Hugging Face's library.
+};
 
 /// Immutable; any thread may encode with an Encoder of its own.
 class Tokenizer {
@@ -25,12 +34,23 @@ class Tokenizer {
 
   std::string to_json() const;
   std::int64_t vocabulary_size() const;
-  /// The id of "<|endoftext|>", which ends every document.
+  PreTokenizer pre_tokenizer() const;
+  /// The id that ends every document: of the added token "<|endoftext|>" or else "<|end_of_text|>". Each file read has
+  /// one.
   std::int32_t end_of_text() const;
+  /// What the file's post-processor puts before a text, or else "<|begin_of_text|>", if there is one. GPT-2 style has
+  /// none: the end of the document before begins the next. encode() does not put it there.
+  std::optional<std::int32_t> begin_of_text() const;
+  struct SpecialToken {
+    std::int32_t id;
+    std::string_view text;
+  };
+  /// By ascending id.
+  std::vector<SpecialToken> special_tokens() const;
 
-  /// Any bytes, valid UTF-8 or not. Special tokens are not recognised in the text.
-  std::vector<std::int32_t> encode(std::string_view text) const;
-  /// The bytes of the tokens; an id outside the vocabulary is a DataError. A special token decodes to its text.
+  /// Any bytes, valid UTF-8 or not.
+  std::vector<std::int32_t> encode(std::string_view text, AddedTokens added = AddedTokens::kAsText) const;
+  /// The bytes of the tokens; an id outside the vocabulary is a DataError. An added token decodes to its text.
   std::string decode(std::span<const std::int32_t> tokens) const;
   /// xxh3-128 of to_json(): part of what a checkpoint remembers.
   std::string fingerprint() const;
@@ -48,7 +68,8 @@ class Encoder {
  public:
   explicit Encoder(const Tokenizer& tokenizer);
   ~Encoder();
-  void encode(std::string_view text, std::vector<std::int32_t>& tokens_appended);
+  void encode(std::string_view text, std::vector<std::int32_t>& tokens_appended,
+              AddedTokens added = AddedTokens::kAsText);
 
  private:
   struct State;

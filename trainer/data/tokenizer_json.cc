@@ -1,181 +1,149 @@
-/// tokenizer.json in Hugging Face's shape. Whatever would make their library give other ids than ours is refused.
-#include <nlohmann/json.hpp>
-
+/// tokenizer.json in Hugging Face's shape, read. Whatever would make their library give other ids than ours is refused.
 #include <algorithm>
-#include <limits>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "stoa/base/error.h"
-#include "stoa/base/json.h"
 #include "stoa/trainer/data/tokenizer_alphabet.h"
+#include "stoa/trainer/data/tokenizer_json_events.h"
+#include "stoa/trainer/data/tokenizer_stages.h"
 #include "stoa/trainer/data/tokenizer_state.h"
 
 namespace stoa::trainer {
 namespace {
 
-/// Sorted keys: base/json.h keeps the order of keys and looks through all of them, too slow for a vocabulary.
-using SortedJson = nlohmann::json;
-constexpr int kDeepest = 64;
-
-std::string shown(const SortedJson& value) {
-  return value.dump(-1, ' ', false, SortedJson::error_handler_t::replace).substr(0, 80);
-}
-
 class Reader {
  public:
-  Reader(std::string_view json, std::string_view place) : place_(place) {
-    const auto refuse_deep = [&](int depth, SortedJson::parse_event_t, SortedJson&) -> bool {
-      if (depth > kDeepest) throw DataError("{}: nested deeper than {} levels", place_, kDeepest);
-      return true;
-    };
-    try {
-      root_ = SortedJson::parse(json, refuse_deep);
-    } catch (const nlohmann::json::exception& failure) {
-      throw DataError("{}: not valid JSON: {}", place_, failure.what());
-    }
-  }
+  Reader(std::string_view json, std::string_view place) : place_(place), written_(parse_tokenizer_json(json, place)) {}
 
   Vocabulary read() {
-    check_stages();
-    const SortedJson& model = member(root_, "model");
+    const Json& model = member(written_.rest, "model");
     check_model(model);
+    for (const auto& [token, id] : written_.vocab)
+      if (!ids_.emplace(token, id).second) throw DataError("{}: token '{}' stands in 'vocab' twice", place_, token);
     read_added_tokens();
-    read_tokens(model);
-    read_merges(model);
+    read_tokens();
+    read_stages(written_.rest, place_, vocabulary_);
+    read_merges();
     check_alphabet();
     return std::move(vocabulary_);
   }
 
  private:
-  const SortedJson& member(const SortedJson& object, const char* key) const {
+  const Json& member(const Json& object, const char* key) const {
     if (!object.is_object()) throw DataError("{}: expected an object with '{}', found {}", place_, key, shown(object));
     const auto found = object.find(key);
     if (found == object.end()) throw DataError("{}: '{}' is missing", place_, key);
     return *found;
   }
 
-  /// `key` is `wanted` or absent where absence means the same.
-  void require(const SortedJson& object, const char* key, const SortedJson& wanted,
-               const SortedJson& when_absent) const {
-    const auto found = object.find(key);
-    const SortedJson& value = found == object.end() ? when_absent : *found;
-    if (value != wanted)
-      throw DataError("{}: '{}' is {}, but only {} is read: a byte-level BPE tokenizer as GPT-2's", place_, key,
-                      shown(value), shown(wanted));
-  }
-
-  void check_stages() const {
-    const SortedJson& pre_tokenizer = member(root_, "pre_tokenizer");
-    require(root_, "version", "1.0", "1.0");
-    require(root_, "truncation", nullptr, nullptr);
-    require(root_, "padding", nullptr, nullptr);
-    require(root_, "normalizer", nullptr, nullptr);
-    if (!pre_tokenizer.is_object()) throw DataError("{}: 'pre_tokenizer' is {}", place_, shown(pre_tokenizer));
-    require(pre_tokenizer, "type", "ByteLevel", nullptr);
-    require(pre_tokenizer, "add_prefix_space", false, true);
-    require(pre_tokenizer, "use_regex", true, true);
-    for (const char* stage : {"post_processor", "decoder"}) {
-      const auto found = root_.find(stage);
-      if (found == root_.end() || found->is_null()) continue;
-      if (!found->is_object()) throw DataError("{}: '{}' is {}", place_, stage, shown(*found));
-      require(*found, "type", "ByteLevel", nullptr);
-    }
-  }
-
-  void check_model(const SortedJson& model) const {
+  void check_model(const Json& model) {
     if (!model.is_object()) throw DataError("{}: 'model' is {}", place_, shown(model));
-    require(model, "type", "BPE", "BPE");
-    require(model, "dropout", nullptr, nullptr);
-    require(model, "ignore_merges", false, false);
-    require(model, "byte_fallback", false, false);
+    require_json(model, "type", "BPE", "BPE", place_);
+    require_json(model, "dropout", nullptr, nullptr, place_);
+    require_json(model, "byte_fallback", false, false, place_);
     for (const char* affix : {"continuing_subword_prefix", "end_of_word_suffix"})
       if (const auto found = model.find(affix); found != model.end() && !found->is_null())
-        require(model, affix, "", "");
+        require_json(model, affix, "", "", place_);
+    vocabulary_.ignore_merges = flag(model, "ignore_merges");
+    for (const auto& [key, is_there] : {std::pair("vocab", written_.has_vocab), {"merges", written_.has_merges}})
+      if (!is_there) throw DataError("{}: '{}' is {}", place_, key, shown(member(model, key)).substr(0, 20));
   }
 
-  std::int32_t id_in(const SortedJson& value, const std::string& token) const {
-    if (!value.is_number_unsigned() ||
-        value.get<std::uint64_t>() >= std::uint64_t{std::numeric_limits<std::int32_t>::max()})
-      throw DataError("{}: the id of '{}' is {}", place_, token, shown(value));
-    return value.get<std::int32_t>();
+  bool flag(const Json& object, const char* key) const {
+    const auto found = object.find(key);
+    if (found == object.end()) return false;
+    if (!found->is_boolean())
+      throw DataError("{}: '{}' is {}, but true or false is expected", place_, key, shown(*found));
+    return found->get<bool>();
   }
 
   void read_added_tokens() {
-    const SortedJson& added = member(root_, "added_tokens");
+    const Json& added = member(written_.rest, "added_tokens");
     if (!added.is_array()) throw DataError("{}: 'added_tokens' is {}", place_, shown(added));
-    for (const SortedJson& entry : added) {
-      const SortedJson& content = member(entry, "content");
-      if (!content.is_string() || content.get_ref<const std::string&>().empty())
-        throw DataError("{}: 'content' of an added token is {}", place_, shown(content));
-      require(entry, "special", true, false);
-      const auto& text = content.get_ref<const std::string&>();
-      if (!special_.emplace(text, id_in(member(entry, "id"), text)).second)
-        throw DataError("{}: added token '{}' stands there twice", place_, text);
+    std::unordered_set<std::string_view> seen;
+    std::int32_t next_id = static_cast<std::int32_t>(ids_.size());
+    for (const Json& entry : added) {
+      const AddedToken token = read_added_token(entry, next_id);
+      next_id += token.is_in_vocabulary ? 0 : 1;
+      vocabulary_.added.push_back(token);
     }
-    if (!special_.contains(std::string(kEndOfText)))
-      throw DataError("{}: 'added_tokens' has no '{}', which ends a document", place_, kEndOfText);
+    for (const AddedToken& token : vocabulary_.added)
+      if (!seen.insert(token.content).second)
+        throw DataError("{}: added token '{}' stands there twice", place_, token.content);
+    std::sort(vocabulary_.added.begin(), vocabulary_.added.end(),
+              [](const AddedToken& a, const AddedToken& b) { return a.id < b.id; });
+    const bool has_end = std::any_of(vocabulary_.added.begin(), vocabulary_.added.end(), [](const AddedToken& token) {
+      return token.special && (token.content == kEndOfText || token.content == kLlama3EndOfText);
+    });
+    if (!has_end)
+      throw DataError("{}: 'added_tokens' has no special '{}' or '{}', which ends a document", place_, kEndOfText,
+                      kLlama3EndOfText);
+  }
+
+  /// Their library numbers tokens that are not in 'vocab' itself, from next_id on.
+  AddedToken read_added_token(const Json& entry, std::int32_t next_id) const {
+    const Json& content = member(entry, "content");
+    if (!content.is_string() || content.get_ref<const std::string&>().empty())
+      throw DataError("{}: 'content' of an added token is {}", place_, shown(content));
+    AddedToken token{.content = content.get<std::string>(),
+                     .single_word = flag(entry, "single_word"),
+                     .lstrip = flag(entry, "lstrip"),
+                     .rstrip = flag(entry, "rstrip"),
+                     .normalized = flag(entry, "normalized"),
+                     .special = flag(entry, "special")};
+    token.id = token_id(member(entry, "id"), token.content, place_);
+    const auto same = ids_.find(token.content);
+    token.is_in_vocabulary = same != ids_.end();
+    if (token.is_in_vocabulary && same->second != token.id)
+      throw DataError("{}: '{}' has id {} in 'added_tokens' and {} in 'vocab'", place_, token.content, token.id,
+                      same->second);
+    if (!token.is_in_vocabulary && token.id != next_id)
+      throw DataError(
+          "{}: added token '{}' has id {}, but tokens outside 'vocab' are numbered in their order and this "
+          "one is {}",
+          place_, token.content, token.id, next_id);
+    return token;
+  }
+
+  void read_tokens() {
+    const auto outside = std::count_if(vocabulary_.added.begin(), vocabulary_.added.end(),
+                                       [](const AddedToken& token) { return !token.is_in_vocabulary; });
+    vocabulary_.tokens.resize(written_.vocab.size() + static_cast<std::size_t>(outside));
+    std::unordered_set<std::string_view> added;
+    for (const AddedToken& token : vocabulary_.added) {
+      added.insert(token.content);
+      if (!token.is_in_vocabulary) put(token.id, token.content, token.content);
+    }
+    for (const auto& [token, id] : written_.vocab) {
+      std::optional<std::string> bytes = from_alphabet(token);
+      if (!bytes && added.contains(token)) bytes = token;
+      if (!bytes || bytes->empty()) throw DataError("{}: token '{}' is not of the byte alphabet", place_, token);
+      put(id, token, std::move(*bytes));
+    }
   }
 
   void put(std::int32_t id, const std::string& token, std::string bytes) {
+    if (static_cast<std::size_t>(id) >= vocabulary_.tokens.size())
+      throw DataError("{}: token '{}' has id {}, but {} tokens have ids 0 to {}", place_, token, id,
+                      vocabulary_.tokens.size(), vocabulary_.tokens.size() - 1);
     std::string& slot = vocabulary_.tokens[static_cast<std::size_t>(id)];
     if (!slot.empty()) throw DataError("{}: token '{}' has id {}, which another one has too", place_, token, id);
     slot = std::move(bytes);
   }
 
-  void read_tokens(const SortedJson& model) {
-    const SortedJson& vocab = member(model, "vocab");
-    if (!vocab.is_object()) throw DataError("{}: 'vocab' is {}", place_, shown(vocab).substr(0, 20));
-    const auto extra =
-        std::count_if(special_.begin(), special_.end(), [&](const auto& s) { return !vocab.contains(s.first); });
-    vocabulary_.tokens.resize(vocab.size() + static_cast<std::size_t>(extra));
-    const auto checked = [&](std::int32_t id, const std::string& token) {
-      if (static_cast<std::size_t>(id) < vocabulary_.tokens.size()) return id;
-      throw DataError("{}: token '{}' has id {}, but {} tokens have ids 0 to {}", place_, token, id,
-                      vocabulary_.tokens.size(), vocabulary_.tokens.size() - 1);
-    };
-    for (const auto& [token, id] : special_) {
-      if (const auto same = vocab.find(token); same != vocab.end() && id_in(*same, token) != id)
-        throw DataError("{}: '{}' has id {} in 'added_tokens' and {} in 'vocab'", place_, token, id, shown(*same));
-      put(checked(id, token), token, token);
-      vocabulary_.special.push_back(id);
-    }
-    std::sort(vocabulary_.special.begin(), vocabulary_.special.end());
-    for (const auto& [token, value] : vocab.items()) {
-      const std::int32_t id = checked(id_in(value, token), token);
-      if (special_.contains(token)) continue;
-      std::optional<std::string> bytes = from_alphabet(token);
-      if (!bytes || bytes->empty()) throw DataError("{}: token '{}' is not of the byte alphabet", place_, token);
-      put(id, token, std::move(*bytes));
-      ids_.emplace(token, id);
-    }
-  }
-
-  std::int32_t known(const std::string& token, std::size_t rank) const {
+  std::int32_t known(std::string_view token, std::size_t rank) const {
     const auto found = ids_.find(token);
     if (found == ids_.end()) throw DataError("{}: merge {}: '{}' is not in 'vocab'", place_, rank, token);
     return found->second;
   }
 
-  /// "a b", as written before 2024, or ["a", "b"].
-  std::pair<std::string, std::string> halves(const SortedJson& merge, std::size_t rank) const {
-    if (merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string())
-      return {merge[0], merge[1]};
-    if (merge.is_string()) {
-      const auto& text = merge.get_ref<const std::string&>();
-      const std::size_t space = text.find(' ');
-      if (space != std::string::npos && text.find(' ', space + 1) == std::string::npos)
-        return {text.substr(0, space), text.substr(space + 1)};
-    }
-    throw DataError("{}: merge {} is {}, but \"a b\" or [\"a\", \"b\"] is expected", place_, rank, shown(merge));
-  }
-
-  void read_merges(const SortedJson& model) {
-    const SortedJson& merges = member(model, "merges");
-    if (!merges.is_array()) throw DataError("{}: 'merges' is {}", place_, shown(merges));
+  void read_merges() {
     std::unordered_map<std::uint64_t, std::size_t> seen;
-    for (const SortedJson& merge : merges) {
+    seen.reserve(written_.merges.size());
+    vocabulary_.merges.reserve(written_.merges.size());
+    for (const auto& [left, right] : written_.merges) {
       const std::size_t rank = vocabulary_.merges.size();
-      const auto [left, right] = halves(merge, rank);
       const Merge read{known(left, rank), known(right, rank), known(left + right, rank)};
       const std::uint64_t pair = (static_cast<std::uint64_t>(read.left) << 32) | static_cast<std::uint64_t>(read.right);
       if (const auto [earlier, is_new] = seen.emplace(pair, rank); !is_new)
@@ -194,76 +162,15 @@ class Reader {
   }
 
   std::string_view place_;
-  SortedJson root_;
+  WrittenTokenizer written_;
   Vocabulary vocabulary_;
-  std::unordered_map<std::string, std::int32_t> special_;
-  std::unordered_map<std::string, std::int32_t> ids_;
+  std::unordered_map<std::string_view, std::int32_t> ids_;  ///< of 'vocab', whose strings written_ keeps
 };
-
-std::string quoted(const std::string& text) { return Json(text).dump(); }
-
-constexpr std::string_view kByteLevel =
-    R"({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true})";
-
-std::string added_token(std::int32_t id, const std::string& content) {
-  return fmt::format(
-      R"({{"id": {}, "content": {}, "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, )"
-      R"("special": true}})",
-      id, quoted(content));
-}
 
 }  // namespace
 
 Tokenizer Tokenizer::parse(std::string_view json, std::string_view place) {
   return Tokenizer(std::make_unique<State>(Reader(json, place).read()));
-}
-
-std::string Tokenizer::to_json() const {
-  const Vocabulary& vocabulary = state_->vocabulary;
-  const auto is_special = [&](std::int32_t id) {
-    return std::binary_search(vocabulary.special.begin(), vocabulary.special.end(), id);
-  };
-  const auto written = [&](std::int32_t id) {
-    const std::string& token = vocabulary.tokens[static_cast<std::size_t>(id)];
-    return is_special(id) ? token : to_alphabet(token);
-  };
-  std::string added;
-  for (const std::int32_t id : vocabulary.special)
-    added += fmt::format("{}\n    {}", added.empty() ? "" : ",", added_token(id, written(id)));
-  std::string vocab;
-  for (std::int32_t id = 0; id < vocabulary_size(); ++id)
-    vocab += fmt::format("{}\n      {}: {}", vocab.empty() ? "" : ",", quoted(written(id)), id);
-  std::string merges;
-  for (const Merge& merge : vocabulary.merges)
-    merges += fmt::format("{}\n      [{}, {}]", merges.empty() ? "" : ",", quoted(written(merge.left)),
-                          quoted(written(merge.right)));
-  return fmt::format(R"({{
-  "version": "1.0",
-  "truncation": null,
-  "padding": null,
-  "added_tokens": [{}
-  ],
-  "normalizer": null,
-  "pre_tokenizer": {},
-  "post_processor": {},
-  "decoder": {},
-  "model": {{
-    "type": "BPE",
-    "dropout": null,
-    "unk_token": null,
-    "continuing_subword_prefix": null,
-    "end_of_word_suffix": null,
-    "fuse_unk": false,
-    "byte_fallback": false,
-    "ignore_merges": false,
-    "vocab": {{{}
-    }},
-    "merges": [{}
-    ]
-  }}
-}}
-)",
-                     added, kByteLevel, kByteLevel, kByteLevel, vocab, merges);
 }
 
 }  // namespace stoa::trainer

@@ -1,14 +1,18 @@
 #include "stoa/trainer/data/tokenizer_split.h"
 
 #include <array>
-#include <cstdint>
+#include <bit>
+#include <cstring>
 
-#include "stoa/trainer/data/tokenizer_pattern.h"
+#include "stoa/trainer/data/tokenizer_classes.h"
+#include "stoa/trainer/data/tokenizer_utf8.h"
 
 namespace stoa::trainer {
 namespace {
 
 constexpr std::uint8_t kOther = static_cast<std::uint8_t>(CharacterClass::kOther);
+constexpr std::uint8_t kLetter = static_cast<std::uint8_t>(CharacterClass::kLetter);
+constexpr std::uint8_t kNumber = static_cast<std::uint8_t>(CharacterClass::kNumber);
 constexpr std::uint8_t kSpace = static_cast<std::uint8_t>(CharacterClass::kSpace);
 constexpr std::uint8_t kNotAscii = 255;
 
@@ -24,77 +28,203 @@ constexpr std::array<std::uint8_t, 256> kClassOfByte = [] {
   return classes;
 }();
 
+constexpr std::uint64_t in_every_byte(std::uint64_t byte) { return byte * 0x0101010101010101U; }
+
+/// How many bytes of the eight are ASCII letters before the first that is none; the first byte is the lowest.
+std::size_t leading_letters(std::uint64_t bytes) {
+  constexpr std::uint64_t kTop = in_every_byte(0x80);
+  const std::uint64_t lower = (bytes | in_every_byte(0x20)) & ~kTop;
+  const std::uint64_t from_a = lower + in_every_byte(0x80 - 'a');
+  const std::uint64_t past_z = lower + in_every_byte(0x80 - 'z' - 1);
+  const std::uint64_t no_letter = ~(from_a & ~past_z & ~bytes) & kTop;
+  return static_cast<std::size_t>(std::countr_zero(no_letter)) / 8;
+}
+
 struct Character {
   std::uint8_t character_class;
   std::uint8_t bytes;
 };
 
-/// The character above ASCII that starts at `at`.
-Character wide_character(std::string_view text, std::size_t at) {
-  constexpr Character kInvalid{kOther, 1};
-  const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(text[at + i]); };
-  const std::uint8_t lead = byte(0);
-  const std::uint8_t bytes = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
-  if (lead < 0xC2 || lead > 0xF4 || text.size() - at < bytes) return kInvalid;
-  char32_t code_point = lead & (0x7FU >> bytes);
-  for (std::size_t i = 1; i < bytes; ++i) {
-    if ((byte(i) & 0xC0) != 0x80) return kInvalid;
-    code_point = (code_point << 6) | (byte(i) & 0x3FU);
+class Cutter {
+ public:
+  explicit Cutter(std::string_view text) : text_(text.data()), size_(text.size()), classes_(character_classes()) {}
+
+  /// End of the pre-token at `begin`.
+  template <PreTokenizer kind>
+  std::size_t end(std::size_t begin) const {
+    if constexpr (kind == PreTokenizer::kGpt2)
+      return gpt2_end(begin);
+    else
+      return llama3_end(begin);
   }
-  const bool overlong = (bytes == 3 && code_point < 0x800) || (bytes == 4 && code_point < 0x10000);
-  if (overlong || code_point > 0x10FFFF || (code_point >= 0xD800 && code_point < 0xE000)) return kInvalid;
-  return {static_cast<std::uint8_t>(character_classes()(code_point)), bytes};
-}
 
-Character character_at(std::string_view text, std::size_t at) {
-  const std::uint8_t value = kClassOfByte[static_cast<std::uint8_t>(text[at])];
-  return value == kNotAscii ? wide_character(text, at) : Character{value, 1};
-}
+ private:
+  std::uint8_t byte(std::size_t at) const { return static_cast<std::uint8_t>(text_[at]); }
+  std::uint8_t byte_or_0(std::size_t at) const { return at < size_ ? byte(at) : std::uint8_t{0}; }
 
-std::size_t end_of_run(std::string_view text, std::size_t at, std::uint8_t wanted) {
-  while (at < text.size()) {
-    const Character next = character_at(text, at);
-    if (next.character_class != wanted) break;
-    at += next.bytes;
+  Character character(std::size_t at) const {
+    const std::uint8_t value = kClassOfByte[byte(at)];
+    return value == kNotAscii ? wide_character(at) : Character{value, 1};
   }
-  return at;
-}
 
-/// Length of 's 't 're 've 'm 'll 'd at an apostrophe, or 0.
-std::size_t contraction(std::string_view text, std::size_t at) {
-  const char first = at + 1 < text.size() ? text[at + 1] : '\0';
-  const char second = at + 2 < text.size() ? text[at + 2] : '\0';
-  if (first == 's' || first == 't' || first == 'm' || first == 'd') return 2;
-  if ((first == 'r' || first == 'v') && second == 'e') return 3;
-  return first == 'l' && second == 'l' ? 3 : 0;
-}
-
-/// Of a run of spaces before a word the last one is left for what follows: \s+(?!\S)|\s+.
-std::size_t end_of_spaces(std::string_view text, std::size_t begin) {
-  std::size_t at = begin;
-  std::size_t last = begin;
-  while (at < text.size()) {
-    const Character next = character_at(text, at);
-    if (next.character_class != kSpace) return last > begin ? last : at;
-    last = at;
-    at += next.bytes;
+  /// The character above ASCII that starts at `at`.
+  Character wide_character(std::size_t at) const {
+    const Utf8Character wide = utf8_character({text_, size_}, at);
+    if (!wide.is_valid) return {kOther, 1};
+    return {static_cast<std::uint8_t>(classes_(wide.code_point)), wide.bytes};
   }
-  return at;
+
+  std::size_t end_of_ascii_letters(std::size_t at) const {
+    if constexpr (std::endian::native == std::endian::little) {
+      for (std::uint64_t bytes = 0; at + sizeof bytes <= size_;) {
+        std::memcpy(&bytes, text_ + at, sizeof bytes);
+        const std::size_t letters = leading_letters(bytes);
+        at += letters;
+        if (letters < sizeof bytes) return at;
+      }
+    }
+    while (at < size_ && kClassOfByte[byte(at)] == kLetter) ++at;
+    return at;
+  }
+
+  std::size_t end_of_letters(std::size_t at) const {
+    for (;;) {
+      at = end_of_ascii_letters(at);
+      if (byte_or_0(at) < 0x80) return at;
+      do {
+        const Character next = wide_character(at);
+        if (next.character_class != kLetter) return at;
+        at += next.bytes;
+      } while (byte_or_0(at) >= 0x80);
+    }
+  }
+
+  std::size_t end_of_run(std::size_t at, std::uint8_t wanted) const {
+    while (at < size_) {
+      const Character next = character(at);
+      if (next.character_class != wanted) break;
+      at += next.bytes;
+    }
+    return at;
+  }
+
+  std::size_t end_of_line_ends(std::size_t at) const {
+    while (is_line_end(byte_or_0(at))) ++at;
+    return at;
+  }
+
+  static bool is_line_end(std::uint8_t byte) { return byte == '\n' || byte == '\r'; }
+
+  /// Length of 's 't 're 've 'm 'll 'd at an apostrophe, or 0.
+  std::size_t contraction(std::size_t at) const { return contraction(byte_or_0(at + 1), byte_or_0(at + 2)); }
+
+  static std::size_t contraction(std::uint8_t first, std::uint8_t second) {
+    if (first == 's' || first == 't' || first == 'm' || first == 'd') return 2;
+    if ((first == 'r' || first == 'v') && second == 'e') return 3;
+    return first == 'l' && second == 'l' ? 3 : 0;
+  }
+
+  std::size_t contraction_of_any_case(std::size_t at) const {
+    const std::uint8_t first = byte_or_0(at + 1);
+    const std::uint8_t second = byte_or_0(at + 2);
+    if (first == 0xC5 && second == 0xBF) return 3;  // U+017F
+    if (first >= 0x80 || kClassOfByte[first] != kLetter) return 0;
+    const bool second_is_letter = second < 0x80 && kClassOfByte[second] == kLetter;
+    return contraction(first | 0x20, second_is_letter ? second | 0x20 : second);
+  }
+
+  std::size_t gpt2_end(std::size_t begin) const {
+    const std::uint8_t lead = byte(begin);
+    if (lead == '\'')
+      if (const std::size_t length = contraction(begin)) return begin + length;
+    std::size_t at = begin + (lead == ' ' && begin + 1 < size_ ? 1 : 0);
+    Character first = character(at);
+    if (first.character_class == kLetter) return end_of_letters(at + first.bytes);
+    if (first.character_class != kSpace) return end_of_run(at + first.bytes, first.character_class);
+    return end_of_spaces(begin);
+  }
+
+  /// Of a run of spaces before a word the last one is left for what follows: \s+(?!\S)|\s+.
+  std::size_t end_of_spaces(std::size_t begin) const {
+    std::size_t at = begin;
+    std::size_t last = begin;
+    while (at < size_) {
+      const Character next = character(at);
+      if (next.character_class != kSpace) return last > begin ? last : at;
+      last = at;
+      at += next.bytes;
+    }
+    return at;
+  }
+
+  std::size_t llama3_end(std::size_t begin) const {
+    const std::uint8_t lead = byte(begin);
+    if (lead == '\'')
+      if (const std::size_t length = contraction_of_any_case(begin)) return begin + length;
+    const Character first = character(begin);
+    const std::size_t after = begin + first.bytes;
+    if (first.character_class == kLetter) return end_of_letters(after);
+    if (first.character_class == kNumber) return end_of_three_numbers(after);
+    if (after < size_ && !is_line_end(lead)) {
+      const Character second = character(after);
+      if (second.character_class == kLetter) return end_of_letters(after + second.bytes);
+      if (lead == ' ' && second.character_class == kOther)
+        return end_of_line_ends(end_of_run(after + second.bytes, kOther));
+    }
+    if (first.character_class == kOther) return end_of_line_ends(end_of_run(after, kOther));
+    return end_of_lines_or_spaces(begin);
+  }
+
+  /// After the first of them.
+  std::size_t end_of_three_numbers(std::size_t at) const {
+    for (int more = 2; more > 0 && at < size_; --more) {
+      const Character next = character(at);
+      if (next.character_class != kNumber) break;
+      at += next.bytes;
+    }
+    return at;
+  }
+
+  /// A run of spaces goes as far as its last line end; without one the last space is left for what follows.
+  std::size_t end_of_lines_or_spaces(std::size_t begin) const {
+    std::size_t at = begin;
+    std::size_t last = begin;
+    std::size_t line_end = begin;
+    while (at < size_) {
+      const Character next = character(at);
+      if (next.character_class != kSpace) break;
+      last = at;
+      at += next.bytes;
+      if (is_line_end(byte(last))) line_end = at;
+    }
+    if (line_end > begin) return line_end;
+    return at < size_ && last > begin ? last : at;
+  }
+
+  const char* text_;
+  std::size_t size_;
+  const CharacterClasses& classes_;
+};
+
+template <PreTokenizer kind>
+std::size_t ends_of(std::string_view text, std::size_t begin, std::span<std::size_t> ends) {
+  const Cutter cutter(text);
+  std::size_t count = 0;
+  while (count < ends.size() && begin < text.size()) ends[count++] = begin = cutter.end<kind>(begin);
+  return count;
 }
 
 }  // namespace
 
-std::size_t pre_token_length(std::string_view text, std::size_t begin) {
-  if (text[begin] == '\'')
-    if (const std::size_t length = contraction(text, begin)) return length;
-  const Character first = character_at(text, begin);
-  if (first.character_class != kSpace) return end_of_run(text, begin + first.bytes, first.character_class) - begin;
-  if (text[begin] == ' ' && begin + 1 < text.size()) {
-    const Character second = character_at(text, begin + 1);
-    if (second.character_class != kSpace)
-      return end_of_run(text, begin + 1 + second.bytes, second.character_class) - begin;
-  }
-  return end_of_spaces(text, begin) - begin;
+std::size_t pre_token_ends(PreTokenizer kind, std::string_view text, std::size_t begin, std::span<std::size_t> ends) {
+  return kind == PreTokenizer::kGpt2 ? ends_of<PreTokenizer::kGpt2>(text, begin, ends)
+                                     : ends_of<PreTokenizer::kLlama3>(text, begin, ends);
+}
+
+std::size_t pre_token_length(PreTokenizer kind, std::string_view text, std::size_t begin) {
+  std::size_t end = begin;
+  pre_token_ends(kind, text, begin, std::span(&end, 1));
+  return end - begin;
 }
 
 }  // namespace stoa::trainer

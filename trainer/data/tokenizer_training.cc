@@ -53,7 +53,7 @@ class Training {
     std::size_t done = 0;
     for (const std::string_view text : texts) {
       for (std::size_t begin = 0; begin < text.size();) {
-        const std::size_t length = pre_token_length(text, begin);
+        const std::size_t length = pre_token_length(PreTokenizer::kGpt2, text, begin);
         ++counts[text.substr(begin, length)];
         begin += length;
       }
@@ -81,8 +81,7 @@ class Training {
   }
 
   Vocabulary finish() {
-    vocabulary_.special.push_back(static_cast<std::int32_t>(vocabulary_.tokens.size()));
-    vocabulary_.tokens.emplace_back(kEndOfText);
+    vocabulary_.add_special_token(kEndOfText);
     return std::move(vocabulary_);
   }
 

@@ -35,16 +35,23 @@ struct AttentionDropout {
   std::int64_t first_sample = 0;  ///< global number (in the step's batch) of sample 0
 };
 
+/// Query t of sample b reads the keys begin_bt[b, t] .. t: those of its own document; empty: 0 .. t. REQUIRES: begin_bt
+/// is 0 for t = 0, and then t (a document begins) or what it is for t - 1 (the document goes on).
+/// Each document is computed as if it stood alone: with the bits, and without dropout in the time, of a sample of its
+/// length, so that packed documents cost the sum of their lengths squared.
 /// lse_bht: log of the sum of exponentials of the scaled scores of each row, kept for the backward pass.
 template <typename T>
 void attention_forward(cpu::Queue& queue, const AttentionShape& shape, std::span<const T> qkv_btc,
-                       const AttentionDropout& dropout, std::span<T> o_bthe, std::span<float> lse_bht);
+                       std::span<const std::int32_t> begin_bt, const AttentionDropout& dropout, std::span<T> o_bthe,
+                       std::span<float> lse_bht);
 
-/// dqkv_btc is written whole. workspace: attention_workspace_floats(shape, queue.threads()).
+/// dqkv_btc is written whole; begin_bt and dropout are those of the forward pass. workspace:
+/// attention_workspace_floats(shape, queue.threads()).
 template <typename T>
 void attention_backward(cpu::Queue& queue, const AttentionShape& shape, std::span<const T> qkv_btc,
                         std::span<const T> o_bthe, std::span<const T> do_bthe, std::span<const float> lse_bht,
-                        const AttentionDropout& dropout, std::span<T> dqkv_btc, std::span<float> workspace);
+                        std::span<const std::int32_t> begin_bt, const AttentionDropout& dropout, std::span<T> dqkv_btc,
+                        std::span<float> workspace);
 
 std::size_t attention_workspace_floats(const AttentionShape& shape, int threads);
 

@@ -35,14 +35,18 @@ void pack_rows(const T* x, std::int64_t stride, std::int64_t rows, std::int64_t 
   }
 }
 
-/// All rows in tiles [head_width][kTile], so that a vector holds one column of kLanes keys. Keys past the end are zero.
+/// Columns of a tile of scores that are computed where it has so many keys: a whole number of the widest vectors.
+std::int64_t tile_columns_of(std::int64_t keys) { return (keys + 15) / 16 * 16; }
+
+/// All rows in tiles [head_width][kTile], so that a vector holds one column of kLanes keys. Keys past the end are zero
+/// as far as columns are computed.
 template <typename T>
 void pack_transposed(const T* x, std::int64_t stride, std::int64_t tokens, std::int64_t head_width, std::int64_t width,
                      float* packed) {
   for (std::int64_t first = 0; first < tokens; first += kTile, packed += width * kTile) {
     const std::int64_t rows = tile_rows(first, tokens);
     for (std::int64_t e = 0; e < head_width; ++e)
-      for (std::int64_t r = rows; r < kTile; ++r) packed[e * kTile + r] = 0;
+      for (std::int64_t r = rows; r < tile_columns_of(rows); ++r) packed[e * kTile + r] = 0;
     for (std::int64_t r = 0; r < rows; ++r)
       for (std::int64_t e = 0; e < head_width; ++e) packed[e * kTile + r] = load(x + (first + r) * stride, e);
   }
@@ -52,18 +56,15 @@ void zero(float* x, std::int64_t count) {
   for (std::int64_t i = 0; i < count; ++i) x[i] = 0;
 }
 
-/// The keys after the query, in the one tile where both meet.
+/// The keys after the query, in the one tile where both meet, and the columns that were not computed.
 void mask_future(float* scores, std::int64_t rows) {
   for (std::int64_t i = 0; i < rows; ++i)
     for (std::int64_t j = i + 1; j < kTile; ++j) scores[i * kTile + j] = kMasked;
 }
 
-/// 0 or 1 / (1 - rate) for the kTile keys from first_key of one query: Philox4x32-10 as in philox.h, blocks side by
-/// side.
-void dropout_factors(const AttentionMask& mask, std::int64_t query, std::int64_t first_key, float* factors) {
-  constexpr int kBlocks = kTile / 4;
-  const std::uint64_t first = mask.first_block + static_cast<std::uint64_t>(query) * mask.blocks_per_row +
-                              static_cast<std::uint64_t>(first_key / 4);
+/// 0 or 1 / (1 - rate) for the four numbers of each of kBlocks blocks: Philox4x32-10 as in philox.h, side by side.
+template <int kBlocks>
+void dropout_blocks(const AttentionMask& mask, std::uint64_t first, float* factors) {
   const auto step_low = static_cast<std::uint32_t>(mask.step);
   const auto step_high = static_cast<std::uint32_t>(mask.step >> 32);
   const float kept = 1.0F / (1.0F - mask.rate);
@@ -96,6 +97,22 @@ void dropout_factors(const AttentionMask& mask, std::int64_t query, std::int64_t
   for (int b = 0; b < kBlocks; ++b)
     for (int lane = 0; lane < 4; ++lane)
       factors[4 * b + lane] = static_cast<float>(words[lane][b] >> 8) * 0x1p-24F >= mask.rate ? kept : 0.0F;
+}
+
+/// Those of the kTile keys from first_key of one query, both counted in the document.
+void dropout_factors(const AttentionMask& mask, std::int64_t query, std::int64_t first_key, float* factors) {
+  constexpr int kBlocks = kTile / 4;
+  const std::int64_t key = mask.first_key + first_key;
+  const std::uint64_t first =
+      mask.first_block + static_cast<std::uint64_t>(query) * mask.blocks_per_row + static_cast<std::uint64_t>(key / 4);
+  if (key % 4 == 0) {
+    dropout_blocks<kBlocks>(mask, first, factors);
+    return;
+  }
+  float whole_blocks[kTile + 4];
+  dropout_blocks<kBlocks>(mask, first, whole_blocks);
+  dropout_blocks<1>(mask, first + kBlocks, whole_blocks + kTile);
+  for (std::int64_t j = 0; j < kTile; ++j) factors[j] = whole_blocks[key % 4 + j];
 }
 
 void multiply_by(const float* factors, float* x) {
@@ -164,8 +181,9 @@ void forward(const AttentionForwardHead<T>& head, float* memory) {
     pack_rows(head.q + t * head.qkv_stride, head.qkv_stride, rows, head_width, width, scale, q);
     softmax.start(rows);
     for (std::int64_t s = 0; s <= t; s += kTile) {
+      const std::int64_t columns = tile_columns_of(tile_rows(s, tokens));
       multiply_tile<TileResult::kWritten>(
-          {q, width, 1, keys + s * width, kTile, scores, kTile, rows, kTile, head_width});
+          {q, width, 1, keys + s * width, kTile, scores, kTile, rows, columns, head_width});
       if (s == t) mask_future(scores, rows);
       for (std::int64_t i = 0; i < rows; ++i) softmax.add_row(i, scores + i * kTile);
       if (head.mask.rate > 0) {
@@ -249,16 +267,17 @@ void backward_tile(const AttentionBackwardGroup<T>& group, std::int64_t head, st
   const std::int64_t rows = tile_rows(t, group.tokens);
   const std::int64_t keys = tile_rows(s, group.tokens);
   AttentionMask mask = group.mask;
-  mask.first_block += static_cast<std::uint64_t>(head * group.tokens) * mask.blocks_per_row;
-  multiply_tile<TileResult::kWritten>(
-      {tile.q, width, 1, panels.keys_transposed + s * width, kTile, tile.scores, kTile, rows, kTile, group.head_width});
+  mask.first_block += static_cast<std::uint64_t>(head * group.head_rows) * mask.blocks_per_row;
+  const std::int64_t columns = tile_columns_of(keys);
+  multiply_tile<TileResult::kWritten>({tile.q, width, 1, panels.keys_transposed + s * width, kTile, tile.scores, kTile,
+                                       rows, columns, group.head_width});
   multiply_tile<TileResult::kWritten>({tile.d_o, width, 1, panels.values_transposed + s * width, kTile, tile.d_scores,
-                                       kTile, rows, kTile, group.head_width});
+                                       kTile, rows, columns, group.head_width});
   if (s == t) mask_future(tile.scores, rows);
   for (std::int64_t i = 0; i < rows; ++i) {
     float factors[kTile];
     if (mask.rate > 0) dropout_factors(mask, t + i, s, factors);
-    backward_row(group.lse[head * group.tokens + t + i], tile.d_dot_o[i], mask.rate > 0 ? factors : nullptr,
+    backward_row(group.lse[head * group.head_rows + t + i], tile.d_dot_o[i], mask.rate > 0 ? factors : nullptr,
                  tile.scores + i * kTile, tile.d_scores + i * kTile);
   }
   multiply_tile<TileResult::kAdded>(

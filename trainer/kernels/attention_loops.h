@@ -1,6 +1,6 @@
 #pragma once
-/// Inner loops of attention: one head (forward), one key-value head with its group of query heads (backward), one query
-/// of a generation (cached). Meaning of the names: attention.h.
+/// Inner loops of attention over one document: one head (forward), one key-value head with its group of query heads
+/// (backward); one query of a generation (cached). Meaning of the names: attention.h.
 #include <cstdint>
 
 #include "stoa/trainer/kernels/typed_loops.h"
@@ -10,14 +10,15 @@ namespace stoa::trainer::cpu {
 /// Queries and keys are taken in tiles of so many rows.
 constexpr std::int64_t kAttentionTile = 64;
 
-/// Which probabilities are dropped, for one (sample, head); see AttentionDropout.
+/// Which probabilities are dropped, for one document and head; see AttentionDropout.
 struct AttentionMask {
   float rate = 0;
   std::uint32_t key_low = 0;
   std::uint32_t key_high = 0;
   std::uint64_t step = 0;
-  std::uint64_t first_block = 0;  ///< of query 0
+  std::uint64_t first_block = 0;  ///< of the document's first query and the sample's first key
   std::uint64_t blocks_per_row = 0;
+  std::int64_t first_key = 0;  ///< of the document, in its sample
 };
 
 template <typename T>
@@ -34,8 +35,8 @@ struct AttentionForwardHead {
   AttentionMask mask;
 };
 
-/// Pointers are those of the group's first query head; the next head stands head_width columns (q, o) or tokens (lse)
-/// on.
+/// Pointers are those of the group's first query head; the next head stands head_width columns (q, o) or head_rows
+/// (lse, rows of the mask) on.
 template <typename T>
 struct AttentionBackwardGroup {
   const T* q;
@@ -52,6 +53,7 @@ struct AttentionBackwardGroup {
   std::int64_t tokens;
   std::int64_t head_width;
   std::int64_t query_heads;
+  std::int64_t head_rows;  ///< tokens of the whole sample
   AttentionMask mask;
 };
 

@@ -4,19 +4,20 @@
 #include <span>
 
 #include "stoa/trainer/kernels/cpu_queue.h"
+#include "stoa/trainer/kernels/row_positions.h"
 
 namespace stoa::trainer {
 
-/// x_nd[n,:] = table_vd[tokens[n],:] + positions_td[first_position + n % positions_per_sequence,:] (positions may be
-/// empty). REQUIRES: 0 <= tokens[n] < V (the data set checks this when it is opened).
+/// x_nd[n,:] = table_vd[tokens[n],:] + learned_td[positions.of(n),:] (learned may be empty). REQUIRES: 0 <= tokens[n] <
+/// V (the data set checks this when it is opened) and 0 <= positions.of(n) < T.
 void embedding_forward(cpu::Queue& queue, std::span<const std::int32_t> tokens, std::span<const float> table_vd,
-                       std::span<const float> positions_td, std::int64_t width, std::int64_t positions_per_sequence,
-                       std::int64_t first_position, std::span<float> x_nd);
+                       std::span<const float> learned_td, std::int64_t width, const RowPositions& positions,
+                       std::span<float> x_nd);
 
-/// dtable_vd[tokens[n],:] += dx_nd[n,:] and dpositions_td[n % positions_per_sequence,:] += dx_nd[n,:] in the order of
-/// n: threads cut the width, so the bits do not depend on their number. dpositions may be empty.
+/// dtable_vd[tokens[n],:] += dx_nd[n,:] and dlearned_td[positions.of(n),:] += dx_nd[n,:] in the order of n: threads cut
+/// the width, so the bits do not depend on their number. dlearned may be empty. REQUIRES: as forward.
 void embedding_backward(cpu::Queue& queue, std::span<const std::int32_t> tokens, std::span<const float> dx_nd,
-                        std::int64_t width, std::int64_t positions_per_sequence, std::span<float> dtable_vd,
-                        std::span<float> dpositions_td);
+                        std::int64_t width, const RowPositions& positions, std::span<float> dtable_vd,
+                        std::span<float> dlearned_td);
 
 }  // namespace stoa::trainer

@@ -7,6 +7,7 @@
 #include "stoa/trainer/kernels/bf16.h"
 #include "stoa/trainer/kernels/cpu_queue.h"
 #include "stoa/trainer/kernels/heads.h"
+#include "stoa/trainer/kernels/row_positions.h"
 
 namespace stoa::trainer {
 
@@ -15,10 +16,10 @@ void rope_table(double theta, std::int64_t positions, std::int64_t head_width, s
 
 enum class RopeDirection { kForward, kBackward };
 
-/// Turns the columns in place. Row n has position first_position + n % positions_per_sequence. kBackward turns the
-/// other way, which is the gradient.
+/// Turns the columns of each row by its position, in place. kBackward turns the other way, which is the gradient.
+/// REQUIRES: each position is that of a row of the table.
 template <typename T>
 void rope(cpu::Queue& queue, std::span<T> x_nc, const HeadColumns& columns, std::span<const float> table_te,
-          std::int64_t positions_per_sequence, std::int64_t first_position, RopeDirection direction);
+          const RowPositions& positions, RopeDirection direction);
 
 }  // namespace stoa::trainer

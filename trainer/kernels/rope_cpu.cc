@@ -21,12 +21,13 @@ void rope_table(double theta, std::int64_t positions, std::int64_t head_width, s
 
 template <typename T>
 void rope(cpu::Queue& queue, std::span<T> x_nc, const HeadColumns& columns, std::span<const float> table_te,
-          std::int64_t positions_per_sequence, std::int64_t first_position, RopeDirection direction) {
+          const RowPositions& positions, RopeDirection direction) {
   constexpr std::int64_t kRowGrain = 4;
   const cpu::RopeRows rows{.columns = columns,
                            .table_te = table_te.data(),
-                           .positions_per_sequence = positions_per_sequence,
-                           .first_position = first_position,
+                           .positions_per_sequence = positions.per_sequence,
+                           .first_position = positions.first,
+                           .position_ids = positions.ids.empty() ? nullptr : positions.ids.data(),
                            .sine_sign = direction == RopeDirection::kForward ? 1.0F : -1.0F};
   const auto& loops =
       cpu::select_loops(queue.isa(), cpu::plain::rope_loops, cpu::avx2::rope_loops, cpu::avx512::rope_loops)
@@ -35,9 +36,9 @@ void rope(cpu::Queue& queue, std::span<T> x_nc, const HeadColumns& columns, std:
                      [&](std::int64_t begin, std::int64_t end) { loops.turn(rows, x_nc.data(), begin, end); });
 }
 
-template void rope<float>(cpu::Queue&, std::span<float>, const HeadColumns&, std::span<const float>, std::int64_t,
-                          std::int64_t, RopeDirection);
-template void rope<bf16>(cpu::Queue&, std::span<bf16>, const HeadColumns&, std::span<const float>, std::int64_t,
-                         std::int64_t, RopeDirection);
+template void rope<float>(cpu::Queue&, std::span<float>, const HeadColumns&, std::span<const float>,
+                          const RowPositions&, RopeDirection);
+template void rope<bf16>(cpu::Queue&, std::span<bf16>, const HeadColumns&, std::span<const float>, const RowPositions&,
+                         RopeDirection);
 
 }  // namespace stoa::trainer

@@ -22,7 +22,8 @@ void turn(const RopeRows& rows, T* x_nc, std::int64_t begin, std::int64_t end) {
   const HeadColumns& columns = rows.columns;
   const std::int64_t half = columns.head_width / 2;
   for (std::int64_t n = begin; n < end; ++n) {
-    const std::int64_t position = rows.first_position + n % rows.positions_per_sequence;
+    const std::int64_t position =
+        rows.position_ids != nullptr ? rows.position_ids[n] : rows.first_position + n % rows.positions_per_sequence;
     const float* cosine = rows.table_te + position * columns.head_width;
     T* head = x_nc + n * columns.row_stride + columns.first_column;
     for (std::int64_t h = 0; h < columns.heads; ++h, head += columns.head_width)

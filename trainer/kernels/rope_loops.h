@@ -12,7 +12,8 @@ struct RopeRows {
   const float* table_te;
   std::int64_t positions_per_sequence;
   std::int64_t first_position;
-  float sine_sign;  ///< 1 forward, -1 backward
+  const std::int32_t* position_ids;  ///< null: first_position + n % positions_per_sequence
+  float sine_sign;                   ///< 1 forward, -1 backward
 };
 
 template <typename T>

@@ -21,7 +21,8 @@ class Batch {
       source.read(first + i, std::span(tokens_).subspan(std::size_t(i) * context_, context_),
                   std::span(targets_).subspan(std::size_t(i) * context_, context_));
     const std::size_t size = std::size_t(count) * context_;
-    return {std::span(tokens_).first(size), std::span(targets_).first(size), count};
+    return {
+        .tokens_bt = std::span(tokens_).first(size), .targets_bt = std::span(targets_).first(size), .samples = count};
   }
 
  private:

@@ -21,7 +21,8 @@ class Windows {
       tokens_[i] = counted ? text_[begin + i] : 0;
       targets_[i] = counted ? text_[begin + i + 1] : -1;
     }
-    return {std::span(tokens_).first(size), std::span(targets_).first(size), count};
+    return {
+        .tokens_bt = std::span(tokens_).first(size), .targets_bt = std::span(targets_).first(size), .samples = count};
   }
 
  private:

@@ -98,6 +98,7 @@ class CachedGenerator final : public Generator {
   std::span<Value> rows(std::span<Value> buffer, std::int64_t columns) const {
     return buffer.first(std::size_t(rows_ * columns));
   }
+  RowPositions positions() const { return {.per_sequence = sizes_.context, .first = position_}; }
   bool gpt2() const { return model_.family == ModelFamily::kGpt2; }
 
   Queue& queue_;
@@ -158,8 +159,8 @@ void CachedGenerator<Queue, T>::attention(std::int64_t layer) {
                        master(at.query_key_value_bias, sizes_.columns), rows_, sizes_.width, sizes_.columns, qkv_nc);
   if (model_.query_key_norm) normalize_queries_and_keys(at);
   if (!gpt2()) {
-    rope<T>(queue_, qkv_nc, query_columns(), rope_te_, sizes_.context, position_, RopeDirection::kForward);
-    rope<T>(queue_, qkv_nc, key_columns(), rope_te_, sizes_.context, position_, RopeDirection::kForward);
+    rope<T>(queue_, qkv_nc, query_columns(), rope_te_, positions(), RopeDirection::kForward);
+    rope<T>(queue_, qkv_nc, key_columns(), rope_te_, positions(), RopeDirection::kForward);
   }
   remember(layer);
   AttentionShape shape = sizes_.attention;
@@ -192,7 +193,7 @@ template <typename Queue, typename T>
 void CachedGenerator<Queue, T>::read_run(std::span<const std::int32_t> tokens) {
   rows_ = std::ssize(tokens);
   embedding_forward(queue_, tokens, master(table_.embedding, sizes_.vocabulary * sizes_.width),
-                    master(table_.positions, sizes_.context * sizes_.width), sizes_.width, sizes_.context, position_,
+                    master(table_.positions, sizes_.context * sizes_.width), sizes_.width, positions(),
                     rows(all_.x_nd, sizes_.width));
   std::span<const T> pending;  // the branch that the next norm adds to the stream
   for (std::int64_t layer = 0; layer < model_.layers; ++layer) {

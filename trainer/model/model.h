@@ -47,9 +47,13 @@ class ModelParameters {
 struct MicroBatch {
   std::span<const std::int32_t> tokens_bt;
   std::span<const std::int32_t> targets_bt;  ///< -1: not counted
-  std::int64_t samples = 0;                  ///< B, at most what the model was made for
-  std::int64_t first_sample = 0;             ///< number of sample 0 in the step's global batch: keys dropout
-  std::uint64_t step = 0;                    ///< keys dropout
+  /// Of each token, the token of its sample where its document begins: it attends to no earlier one. Empty: 0, samples
+  /// are one document each.
+  std::span<const std::int32_t> document_begin_bt;
+  std::span<const std::int32_t> positions_bt;  ///< position ids below T; empty: 0 .. T - 1 in each sample
+  std::int64_t samples = 0;                    ///< B, at most what the model was made for
+  std::int64_t first_sample = 0;               ///< number of sample 0 in the step's global batch: keys dropout
+  std::uint64_t step = 0;                      ///< keys dropout
 };
 
 /// Sums over the tokens of a micro-batch, in double and in token order.

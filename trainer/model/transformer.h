@@ -26,6 +26,7 @@ class Transformer final : public Model {
   enum class Branch { kAttention = 0, kFeedForward = 1 };
 
   // transformer_forward.h
+  void check(const MicroBatch& batch) const;
   void forward(const MicroBatch& batch, Pass pass);
   void attention_forward_branch(std::int64_t layer, const MicroBatch& batch, Pass pass);
   void feed_forward_forward_branch(std::int64_t layer);
@@ -49,6 +50,9 @@ class Transformer final : public Model {
   void drop_embedding(std::span<float> x_nd, const MicroBatch& batch);
   AttentionDropout attention_dropout(std::int64_t layer, const MicroBatch& batch, Pass pass) const;
   AttentionShape attention_shape(const MicroBatch& batch) const;
+  RowPositions positions(const MicroBatch& batch) const {
+    return {.per_sequence = sizes_.context, .ids = batch.positions_bt};
+  }
   HeadColumns query_columns(std::int64_t rows) const;
   HeadColumns key_columns(std::int64_t rows) const;
 

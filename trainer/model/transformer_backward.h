@@ -111,11 +111,11 @@ void Transformer<Queue, T>::attention_backward_branch(std::int64_t layer, const 
   linear_backward_input<T, T>(queue_, dy_nd, product(at.attention_output, width * query), tokens_, query, width,
                               dheads_nhe);
   attention_backward<T>(queue_, attention_shape(batch), rows(kept.qkv_nc, columns), heads_nhe, dheads_nhe,
-                        rows(kept.lse_bht, model_.heads), attention_dropout(layer, batch, Pass::kTrain), dqkv_nc,
-                        work_.attention);
+                        rows(kept.lse_bht, model_.heads), batch.document_begin_bt,
+                        attention_dropout(layer, batch, Pass::kTrain), dqkv_nc, work_.attention);
   if (!gpt2()) {
-    rope<T>(queue_, dqkv_nc, query_columns(tokens_), rope_te_, sizes_.context, 0, RopeDirection::kBackward);
-    rope<T>(queue_, dqkv_nc, key_columns(tokens_), rope_te_, sizes_.context, 0, RopeDirection::kBackward);
+    rope<T>(queue_, dqkv_nc, query_columns(tokens_), rope_te_, positions(batch), RopeDirection::kBackward);
+    rope<T>(queue_, dqkv_nc, key_columns(tokens_), rope_te_, positions(batch), RopeDirection::kBackward);
   }
   if (model_.query_key_norm) {
     const auto raw = rows(kept.raw_qkv_nc, columns);
@@ -149,7 +149,7 @@ void Transformer<Queue, T>::backward(const MicroBatch& batch, std::span<float> g
   drop_embedding(dx_nd, batch);
   const auto dpositions =
       table_.positions < 0 ? std::span<float>() : part(gradients, table_.positions, sizes_.context * sizes_.width);
-  embedding_backward(queue_, batch.tokens_bt, dx_nd, sizes_.width, sizes_.context,
+  embedding_backward(queue_, batch.tokens_bt, dx_nd, sizes_.width, positions(batch),
                      part(gradients, table_.embedding, sizes_.vocabulary * sizes_.width), dpositions);
 }
 

@@ -110,12 +110,12 @@ void Transformer<Queue, T>::attention_forward_branch(std::int64_t layer, const M
                          qkv_nc, rows(kept.key_scale_nk, model_.key_value_heads));
   }
   if (!gpt2()) {
-    rope<T>(queue_, qkv_nc, query_columns(tokens_), rope_te_, sizes_.context, 0, RopeDirection::kForward);
-    rope<T>(queue_, qkv_nc, key_columns(tokens_), rope_te_, sizes_.context, 0, RopeDirection::kForward);
+    rope<T>(queue_, qkv_nc, query_columns(tokens_), rope_te_, positions(batch), RopeDirection::kForward);
+    rope<T>(queue_, qkv_nc, key_columns(tokens_), rope_te_, positions(batch), RopeDirection::kForward);
   }
   const auto heads_nhe = rows(kept.heads_nhe, sizes_.query);
-  attention_forward<T>(queue_, attention_shape(batch), qkv_nc, attention_dropout(layer, batch, pass), heads_nhe,
-                       rows(kept.lse_bht, model_.heads));
+  attention_forward<T>(queue_, attention_shape(batch), qkv_nc, batch.document_begin_bt,
+                       attention_dropout(layer, batch, pass), heads_nhe, rows(kept.lse_bht, model_.heads));
   linear_forward<T, T>(queue_, heads_nhe, product(at.attention_output, sizes_.width * sizes_.query),
                        master(at.attention_output_bias, sizes_.width), tokens_, sizes_.query, sizes_.width,
                        rows(work_.branch_nd, sizes_.width));
@@ -138,17 +138,38 @@ void Transformer<Queue, T>::feed_forward_forward_branch(std::int64_t layer) {
                        rows(work_.branch_nd, sizes_.width));
 }
 
+/// Documents and positions are indices into memory further down: what is wrong is said here.
 template <typename Queue, typename T>
-void Transformer<Queue, T>::forward(const MicroBatch& batch, Pass pass) {
-  tokens_ = batch.samples * sizes_.context;
-  if (batch.samples < 1 || batch.samples > sizes_.samples || std::ssize(batch.tokens_bt) != tokens_)
+void Transformer<Queue, T>::check(const MicroBatch& batch) const {
+  const std::int64_t tokens = batch.samples * sizes_.context;
+  if (batch.samples < 1 || batch.samples > sizes_.samples || std::ssize(batch.tokens_bt) != tokens)
     throw InternalError("a micro-batch of {} samples and {} tokens does not fit a model made for {} x {}",
                         batch.samples, batch.tokens_bt.size(), sizes_.samples, sizes_.context);
+  const auto begins = batch.document_begin_bt, positions = batch.positions_bt;
+  if ((!begins.empty() && std::ssize(begins) != tokens) || (!positions.empty() && std::ssize(positions) != tokens))
+    throw InternalError("a micro-batch of {} tokens has {} document begins and {} positions", tokens, begins.size(),
+                        positions.size());
+  for (std::size_t n = 0; n < begins.size(); ++n) {
+    const auto t = static_cast<std::int32_t>(std::int64_t(n) % sizes_.context);
+    if (begins[n] != t && (t == 0 || begins[n] != begins[n - 1]))
+      throw InternalError("token {} of sample {} cannot be in a document that begins at {}", t,
+                          std::int64_t(n) / sizes_.context, begins[n]);
+  }
+  for (std::size_t n = 0; n < positions.size(); ++n)
+    if (positions[n] < 0 || positions[n] >= sizes_.context)
+      throw InternalError("token {} of the micro-batch has position {} in a context of {}", n, positions[n],
+                          sizes_.context);
+}
+
+template <typename Queue, typename T>
+void Transformer<Queue, T>::forward(const MicroBatch& batch, Pass pass) {
+  check(batch);
+  tokens_ = batch.samples * sizes_.context;
   const auto h_nd = rows(work_.h_nd, sizes_.width);
   const auto branch_nd = rows(work_.branch_nd, sizes_.width);
   auto x_nd = rows(kept_.layers[0].attention_x_nd, sizes_.width);
   embedding_forward(queue_, batch.tokens_bt, master(table_.embedding, sizes_.vocabulary * sizes_.width),
-                    master(table_.positions, sizes_.context * sizes_.width), sizes_.width, sizes_.context, 0, x_nd);
+                    master(table_.positions, sizes_.context * sizes_.width), sizes_.width, positions(batch), x_nd);
   if (pass == Pass::kTrain) drop_embedding(x_nd, batch);
   std::span<const T> pending;  // the branch that the next norm adds to the stream
   for (std::int64_t layer = 0; layer < model_.layers; ++layer) {

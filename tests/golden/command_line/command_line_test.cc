@@ -47,6 +47,7 @@ const Case kCases[] = {
     {"data_help.txt", {"data", "--help"}},
     {"data_describe_help.txt", {"data", "describe", "--help"}},
     {"data_prepare_help.txt", {"data", "prepare", "--help"}},
+    {"data_curate_help.txt", {"data", "curate", "--help"}},
     {"completion_help.txt", {"completion", "--help"}},
     {"completion_bash.txt", {"completion", "bash"}},
     {"completion_zsh.txt", {"completion", "zsh"}},

@@ -14,7 +14,7 @@ import re
 import torch
 
 import model
-from model import Model
+from model import Documents, Model
 
 HERE = pathlib.Path(__file__).parent
 TORCH = torch.__version__.split("+")[0]
@@ -35,6 +35,16 @@ GRADIENTS = [
     ("gpt2_odd", GPT2_ODD, 1, 0.0),
 ]
 
+# With borders at, before and behind those of tiles of 64 tokens.
+LONG_GQA = dataclasses.replace(GQA, context_length=70)
+LONG_GPT2 = dataclasses.replace(GPT2, context_length=70)
+
+# Name, model, z-loss coefficient, lengths of the documents of each sample.
+DOCUMENT_GRADIENTS = [
+    ("llama_documents", LONG_GQA, 1e-3, [[64, 6], [1, 69], [3, 33, 29, 5]]),
+    ("gpt2_documents", LONG_GPT2, 0.0, [[63, 2, 5], [70], [1, 1, 68]]),
+]
+
 CURVES = [
     ("llama_untied_grouped_queries", GQA, 0.0),
     ("llama_tied_query_key_norm_z_loss", QK_NORM, 1e-3),
@@ -50,9 +60,10 @@ def rounded(value):
     return float(f"{value:.9g}")
 
 
-def gradient_case(name, m, samples, z_loss):
+def gradient_case(name, m, samples, z_loss, lengths=None):
     w = model.initial_weights(m, torch.float64)
-    loss, z = model.losses(m, w, model.sample_tokens(m, range(samples)))
+    documents = Documents(lengths) if lengths else None
+    loss, z = model.losses(m, w, model.sample_tokens(m, range(samples)), documents=documents)
     (loss + z_loss * z).backward()
     parameters = {}
     for parameter, value in w.items():
@@ -64,7 +75,8 @@ def gradient_case(name, m, samples, z_loss):
             "elements": [rounded(g[(7919 * k + 13) % g.numel()].item()) for k in range(16)],
         }
     return {"name": name, "model": dataclasses.asdict(m), "micro_batch": samples, "z_loss": z_loss,
-            "loss": rounded(loss.item()), "mean_squared_lse": rounded(z.item()), "parameters": parameters}
+            **({"documents": lengths} if lengths else {}), "loss": rounded(loss.item()),
+            "mean_squared_lse": rounded(z.item()), "parameters": parameters}
 
 
 def learning_rate(step):
@@ -134,7 +146,10 @@ def write(name, document):
 def main():
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    write("gradients.json", {"version": 1, "torch": TORCH, "cases": [gradient_case(*case) for case in GRADIENTS]})
+    cases = [gradient_case(*case) for case in GRADIENTS]
+    cases += [gradient_case(name, m, len(lengths), z_loss, lengths)
+              for name, m, z_loss, lengths in DOCUMENT_GRADIENTS]
+    write("gradients.json", {"version": 1, "torch": TORCH, "cases": cases})
     write("curves.json", {"version": 1, "torch": TORCH, "training": TRAINING,
                           "learning_rate": [rounded(learning_rate(s)) for s in range(1, TRAINING["steps"] + 1)],
                           "cases": [curve_case(*case) for case in CURVES]})

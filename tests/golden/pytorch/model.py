@@ -81,6 +81,25 @@ def sample_tokens(m, samples):
     return torch.stack([(7 * i * i + 3 * i + 11 * s) % m.vocabulary_size for s in samples])
 
 
+@dataclasses.dataclass(frozen=True)
+class Documents:
+    """The lengths of each sample's documents: a token sees its own document only, where positions count from 0."""
+    lengths: list
+
+    def numbers(self):
+        """[B, T]: which document of its sample a token belongs to."""
+        return torch.stack([torch.arange(len(row)).repeat_interleave(torch.tensor(row)) for row in self.lengths])
+
+    def positions(self):
+        """[B, T]"""
+        return torch.stack([torch.cat([torch.arange(length) for length in row]) for row in self.lengths])
+
+    def visible(self):
+        """[B, 1, T, T]: block-diagonal and causal."""
+        number = self.numbers()
+        return ((number[:, :, None] == number[:, None, :]) & torch.ones(number.shape[1:] * 2).tril().bool())[:, None]
+
+
 def norm(m, w, name, x):
     if m.family == "gpt2":
         return F.layer_norm(x, x.shape[-1:], w[name + ".weight"], w[name + ".bias"], m.norm_epsilon)
@@ -95,18 +114,19 @@ def linear(w, name, x):
     return F.linear(x, w[name + ".weight"], w.get(name + ".bias"))
 
 
-def rotate(m, x):
+def rotate(m, x, documents):
     """Half-split rotary embedding of x [B, heads, T, E], as in Hugging Face's Llama."""
     half = m.head_width // 2
     frequency = m.rope_theta ** (-torch.arange(half, dtype=torch.float64) * 2 / m.head_width)
-    angle = torch.arange(x.shape[-2], dtype=torch.float64)[:, None] * frequency
+    positions = documents.positions()[:, None] if documents else torch.arange(x.shape[-2])
+    angle = positions.double()[..., None] * frequency
     cos = torch.cat((angle.cos(), angle.cos()), -1).to(x.dtype if x.dtype == torch.float64 else torch.float32)
     sin = torch.cat((angle.sin(), angle.sin()), -1).to(cos.dtype)
     rotated = torch.cat((-x[..., half:], x[..., :half]), -1)
     return (x * cos + rotated * sin).to(x.dtype)
 
 
-def attention(m, w, at, x, explicit):
+def attention(m, w, at, x, explicit, documents):
     b, t, _ = x.shape
 
     def heads(name, count):
@@ -117,13 +137,15 @@ def attention(m, w, at, x, explicit):
         q = rms_norm(q.to(x.dtype), w[at + "query_norm.weight"], m.norm_epsilon).to(v.dtype)
         k = rms_norm(k.to(x.dtype), w[at + "key_norm.weight"], m.norm_epsilon).to(v.dtype)
     if m.family == "llama":
-        q, k = rotate(m, q), rotate(m, k)
+        q, k = rotate(m, q, documents), rotate(m, k, documents)
     group = m.heads // m.key_value_heads
     k, v = k.repeat_interleave(group, 1), v.repeat_interleave(group, 1)
     if explicit:
         scores = (q @ k.transpose(-1, -2)).float() / math.sqrt(m.head_width)
         mask = torch.ones(t, t, dtype=torch.bool).triu(1)
         o = scores.masked_fill(mask, -math.inf).softmax(-1).to(v.dtype) @ v
+    elif documents:
+        o = F.scaled_dot_product_attention(q, k, v, attn_mask=documents.visible())
     else:
         o = F.scaled_dot_product_attention(q, k, v, is_causal=True)
     return linear(w, at + "output", o.transpose(1, 2).reshape(b, t, m.heads * m.head_width))
@@ -135,16 +157,16 @@ def feed_forward(m, w, at, x):
     return linear(w, at + "down", F.silu(linear(w, at + "gate", x)) * linear(w, at + "up", x))
 
 
-def logits(m, w, tokens, bf16=False, explicit=False):
+def logits(m, w, tokens, bf16=False, explicit=False, documents=None):
     """[B, T, V] in fp32 at least. With bf16, products take operands rounded to bf16 (torch.autocast) and give bf16, the
     last one fp32; norms, the residual stream and the loss are fp32."""
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         x = w["embedding.weight"][tokens]
         if m.family == "gpt2":
-            x = x + w["positions.weight"][: tokens.shape[1]]
+            x = x + w["positions.weight"][documents.positions() if documents else slice(tokens.shape[1])]
         for layer in range(m.layers):
             at = f"layers.{layer}."
-            x = x + attention(m, w, at + "attention.", norm(m, w, at + "attention_norm", x), explicit)
+            x = x + attention(m, w, at + "attention.", norm(m, w, at + "attention_norm", x), explicit, documents)
             x = x + feed_forward(m, w, at + "feed_forward.", norm(m, w, at + "feed_forward_norm", x))
         x = norm(m, w, "final_norm", x)
     head = w["embedding.weight" if m.tied_embedding else "head.weight"]

@@ -31,14 +31,15 @@ struct AttentionResult {
 };
 
 template <typename T>
-AttentionResult<T> run_attention(cpu::Queue& queue, const AttentionInputs<T>& in, const AttentionDropout& dropout) {
+AttentionResult<T> run_attention(cpu::Queue& queue, const AttentionInputs<T>& in, const AttentionDropout& dropout,
+                                 const std::vector<std::int32_t>& begin_bt = {}) {
   const AttentionShape& shape = in.shape;
   AttentionResult<T> out{std::vector<T>(in.do_bthe.size()),
                          std::vector<float>(static_cast<std::size_t>(shape.samples * shape.heads * shape.tokens)),
                          std::vector<T>(in.qkv_btc.size(), from_float<T>(99.0F))};
   std::vector<float> workspace(attention_workspace_floats(shape, queue.threads()), 77.0F);
-  attention_forward<T>(queue, shape, in.qkv_btc, dropout, out.o_bthe, out.lse_bht);
-  attention_backward<T>(queue, shape, in.qkv_btc, out.o_bthe, in.do_bthe, out.lse_bht, dropout, out.dqkv_btc,
+  attention_forward<T>(queue, shape, in.qkv_btc, begin_bt, dropout, out.o_bthe, out.lse_bht);
+  attention_backward<T>(queue, shape, in.qkv_btc, out.o_bthe, in.do_bthe, out.lse_bht, begin_bt, dropout, out.dqkv_btc,
                         workspace);
   return out;
 }

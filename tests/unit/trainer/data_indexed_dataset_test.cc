@@ -193,7 +193,7 @@ TEST_F(IndexedDatasetTest, ChecksumsFindOneFlippedBit) {
   std::string tokens = small_tokens();
   tokens[5] ^= 1;
   write_bytes(folder_ / "d.bin", tokens);
-  EXPECT_THAT(message_of<DataError>([&] { verify_checksums(prefix_); }), HasSubstr("d.bin: xxh3-128 is"));
+  EXPECT_THAT(message_of<DataError>([&] { verify_checksums(prefix_); }), HasSubstr("d.bin: bytes 0 to 8: xxh3-128 is"));
   write_bytes(folder_ / "d.bin", "");
   EXPECT_THAT(message_of<DataError>([&] { verify_checksums(prefix_); }),
               HasSubstr("d.bin: 0 bytes, but 8 were written"));

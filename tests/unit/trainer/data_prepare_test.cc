@@ -107,7 +107,7 @@ TEST_F(PrepareTest, RefusesADataSetWithTokensOutsideTheVocabulary) {
 
 TEST_F(PrepareTest, NamesWhatIsMissing) {
   settings_.text = {folder_ / "a.txt", folder_ / "b.txt"};
-  EXPECT_THAT(message_of<DataError>([&] { prepare(); }), HasSubstr("b.txt: no such text file"));
+  EXPECT_THAT(message_of<DataError>([&] { prepare(); }), HasSubstr("b.txt: no such file"));
   settings_.text = {};
   EXPECT_THAT(message_of<DataError>([&] { prepare(); }),
               HasSubstr("made/d.idx: no such data set, and data.text names no files"));

@@ -7,45 +7,37 @@
 #include <string>
 #include <vector>
 
-#include "stoa/trainer/data/tokenizer_pattern.h"
+#include "stoa/tests/reference/pre_token_pattern.h"
+#include "stoa/trainer/data/tokenizer_classes.h"
 
 namespace stoa::trainer {
 namespace {
 
 using testing::ElementsAre;
 
-std::vector<std::string> split(std::string_view text) {
+std::vector<std::string> split(std::string_view text, PreTokenizer kind = PreTokenizer::kGpt2) {
   std::vector<std::string> parts;
   for (std::size_t begin = 0; begin < text.size(); begin += parts.back().size())
-    parts.emplace_back(text.substr(begin, pre_token_length(text, begin)));
+    parts.emplace_back(text.substr(begin, pre_token_length(kind, text, begin)));
   return parts;
 }
 
-std::vector<std::string> split_by_pattern(std::string_view text) {
-  static const PreTokenPattern pattern;
-  std::vector<std::string> parts;
-  for (std::size_t begin = 0; begin < text.size(); begin += parts.back().size())
-    parts.emplace_back(text.substr(begin, pattern.match(text, begin)));
-  return parts;
-}
+std::vector<std::string> llama3_split(std::string_view text) { return split(text, PreTokenizer::kLlama3); }
 
-void append_utf8(std::string& text, char32_t c) {
-  if (c < 0x80) {
-    text += static_cast<char>(c);
-  } else if (c < 0x800) {
-    text += static_cast<char>(0xC0 | (c >> 6));
-    text += static_cast<char>(0x80 | (c & 0x3F));
-  } else if (c < 0x10000) {
-    text += static_cast<char>(0xE0 | (c >> 12));
-    text += static_cast<char>(0x80 | ((c >> 6) & 0x3F));
-    text += static_cast<char>(0x80 | (c & 0x3F));
-  } else {
-    text += static_cast<char>(0xF0 | (c >> 18));
-    text += static_cast<char>(0x80 | ((c >> 12) & 0x3F));
-    text += static_cast<char>(0x80 | ((c >> 6) & 0x3F));
-    text += static_cast<char>(0x80 | (c & 0x3F));
+std::vector<std::string> split_by_pattern(std::string_view text, PreTokenizer kind) {
+  static const reference::Pattern gpt2(reference::written_out(reference::kGpt2Pattern));
+  static const reference::Pattern llama3(reference::written_out(reference::kLlama3Pattern));
+  const reference::Pattern& pattern = kind == PreTokenizer::kGpt2 ? gpt2 : llama3;
+  std::vector<std::string> parts;
+  for (std::size_t begin = 0; begin < text.size(); begin += parts.back().size()) {
+    const std::size_t length = pattern.match(text, begin);
+    if (length == 0) throw std::logic_error("a pattern does not match: " + std::string(text.substr(begin)));
+    parts.emplace_back(text.substr(begin, length));
   }
+  return parts;
 }
+
+using reference::append_utf8;
 
 TEST(PreTokens, KeepOneSpaceBeforeAWord) {
   EXPECT_THAT(split("Hello  world 42x, 3rd!"), ElementsAre("Hello", " ", " world", " 42", "x", ",", " 3", "rd", "!"));
@@ -73,8 +65,69 @@ TEST(PreTokens, CountAnInvalidByteAsOneOtherCharacter) {
   EXPECT_THAT(split("\xF4\x90\x80\x80x"), ElementsAre("\xF4\x90\x80\x80", "x"));
 }
 
-/// The hand-written splitter against GPT-2's pattern itself, on every code point in several surroundings.
-TEST(PreTokens, AreThoseOfThePatternForEveryCodePoint) {
+TEST(Llama3PreTokens, TakeOneCharacterThatIsNoLetterBeforeAWord) {
+  EXPECT_THAT(llama3_split("Hello  (world\t_x"), ElementsAre("Hello", " ", " (", "world", "\t", "_x"));
+  EXPECT_THAT(llama3_split("\nx \tfoo\u00a0bar"), ElementsAre("\n", "x", " ", "\tfoo", "\u00a0bar"));
+  EXPECT_THAT(llama3_split("a\xFF"
+                           "b\xFF\xFE"),
+              ElementsAre("a",
+                          "\xFF"
+                          "b",
+                          "\xFF\xFE"));
+}
+
+TEST(Llama3PreTokens, CutContractionsOfAnyCase) {
+  EXPECT_THAT(llama3_split("it's WE'LL I'Ve"), ElementsAre("it", "'s", " WE", "'LL", " I", "'Ve"));
+  EXPECT_THAT(llama3_split("'\u017fx 'L 'k"), ElementsAre("'\u017f", "x", " '", "L", " '", "k"));
+}
+
+TEST(Llama3PreTokens, CutNumbersByThreeDigits) {
+  EXPECT_THAT(llama3_split("x12345 67"), ElementsAre("x", "123", "45", " ", "67"));
+}
+
+TEST(Llama3PreTokens, EndAtTheLastLineEndOfARunOfSpaces) {
+  EXPECT_THAT(llama3_split("a;\r\n\n  b"), ElementsAre("a", ";\r\n\n", " ", " b"));
+  EXPECT_THAT(llama3_split("\n\n  \n x  "), ElementsAre("\n\n  \n", " x", "  "));
+}
+
+/// PCRE2's Unicode may be older: what it does not know yet may be anything.
+TEST(CharacterClasses, AreThoseOfPcre2WhereItKnowsTheCharacter) {
+  const reference::Pattern letter("\\p{L}");
+  const reference::Pattern number("\\p{N}");
+  const reference::Pattern space("\\p{White_Space}");
+  const reference::Pattern unknown("\\p{Cn}");
+  int known = 0;
+  for (char32_t c = 0; c < 0x110000; ++c) {
+    if (c >= 0xD800 && c < 0xE000) continue;
+    std::string text;
+    append_utf8(text, c);
+    if (unknown.match(text, 0) > 0) continue;
+    const CharacterClass expected = letter.match(text, 0) > 0   ? CharacterClass::kLetter
+                                    : number.match(text, 0) > 0 ? CharacterClass::kNumber
+                                    : space.match(text, 0) > 0  ? CharacterClass::kSpace
+                                                                : CharacterClass::kOther;
+    ASSERT_EQ(character_classes()(c), expected) << static_cast<unsigned>(c);
+    ++known;
+  }
+  EXPECT_GT(known, 144'000);
+}
+
+TEST(CharacterClasses, KnowWhatUnicodeAddedAfterPcre2) {
+  EXPECT_EQ(character_classes()(U'\U00031350'), CharacterClass::kLetter);  // CJK extension H, Unicode 15
+  EXPECT_EQ(character_classes()(U'\u180e'), CharacterClass::kOther);
+  EXPECT_EQ(character_classes()(U'\u0085'), CharacterClass::kSpace);
+  EXPECT_EQ(character_classes()(U'\u200b'), CharacterClass::kOther);
+  EXPECT_TRUE(character_classes().is_of_a_word(U'_'));
+  EXPECT_TRUE(character_classes().is_of_a_word(U'\u0301'));
+  EXPECT_FALSE(character_classes().is_of_a_word(U'\u00bd'));
+}
+
+class PreTokensOfBothKinds : public testing::TestWithParam<PreTokenizer> {};
+INSTANTIATE_TEST_SUITE_P(Kinds, PreTokensOfBothKinds, testing::Values(PreTokenizer::kGpt2, PreTokenizer::kLlama3),
+                         [](const auto& kind) { return kind.param == PreTokenizer::kGpt2 ? "Gpt2" : "Llama3"; });
+
+/// The hand-written splitter against the pattern itself, on every code point in several surroundings.
+TEST_P(PreTokensOfBothKinds, AreThoseOfThePatternForEveryCodePoint) {
   for (char32_t page = 0; page < 0x110000; page += 0x400) {
     std::string text;
     for (char32_t c = page; c < page + 0x400; ++c) {
@@ -88,20 +141,22 @@ TEST(PreTokens, AreThoseOfThePatternForEveryCodePoint) {
       append_utf8(text, c);
       text += '\'';
     }
-    ASSERT_EQ(split(text), split_by_pattern(text)) << "code points from " << static_cast<unsigned>(page);
+    ASSERT_EQ(split(text, GetParam()), split_by_pattern(text, GetParam()))
+        << "code points from " << static_cast<unsigned>(page);
   }
 }
 
-TEST(PreTokens, AreThoseOfThePatternForRandomText) {
+TEST_P(PreTokensOfBothKinds, AreThoseOfThePatternForRandomText) {
   std::mt19937 random(33);
   const std::vector<std::string> parts = {
-      " ", "  ",   "\n",     "\t",     "\r\n",   "'",      "s",      "t",      "re",     "ve",  "ll", "LL",
-      "d", "m",    "a",      "Z",      "0",      "9",      ".",      "--",     "é",      "ß",   "日", "٣",
-      "²", "🙂", "\u00a0", "\u3000", "\u2028", "\u0085", "\u180e", "\u200b", "\u0301", "\x1c"};
+      " ",      "  ",     "\n",     "\t",     "\r\n",   "'",      "s",      "t",   "re", "ve",
+      "ll",     "LL",     "d",      "m",      "a",      "Z",      "0",      "9",   ".",  "--",
+      "é",      "ß",      "日",     "٣",      "²",      "🙂",   "\u017f", "S",   "VE", "\xE1\x9C\xB0",
+      "\u00a0", "\u3000", "\u2028", "\u0085", "\u180e", "\u200b", "\u0301", "\x1c"};
   for (int round = 0; round < 3000; ++round) {
     std::string text;
     for (unsigned length = random() % 33; length > 0; --length) text += parts[random() % parts.size()];
-    ASSERT_EQ(split(text), split_by_pattern(text)) << text;
+    ASSERT_EQ(split(text, GetParam()), split_by_pattern(text, GetParam())) << text;
   }
 }
 

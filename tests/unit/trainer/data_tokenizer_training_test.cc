@@ -26,7 +26,7 @@ class TrainingByDefinition {
     for (const std::uint8_t byte : bytes_in_alphabet_order()) tokens_.emplace_back(1, static_cast<char>(byte));
     for (const std::string_view text : texts)
       for (std::size_t begin = 0; begin < text.size();) {
-        const std::size_t length = pre_token_length(text, begin);
+        const std::size_t length = pre_token_length(PreTokenizer::kGpt2, text, begin);
         std::vector<int> word;
         for (const char c : text.substr(begin, length)) word.push_back(id_of(std::string(1, c)));
         words_.push_back(word);

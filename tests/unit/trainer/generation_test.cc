@@ -45,7 +45,7 @@ class Generation : public testing::TestWithParam<Case> {
   double full_loss(Model& model, std::int64_t position, std::int32_t token) {
     std::vector<std::int32_t> targets(text_.size(), -1);
     targets[std::size_t(position)] = token;
-    return model.evaluate({text_, targets, 1, 0, 0}).loss;
+    return model.evaluate({.tokens_bt = text_, .targets_bt = targets, .samples = 1}).loss;
   }
 
   /// The largest difference of every 29th token's -log probability after `position` between generation and the whole

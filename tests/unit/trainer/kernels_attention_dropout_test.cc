@@ -17,8 +17,8 @@ TYPED_TEST(AttentionDrops, TheDocumentedProbabilitiesForwardAndBackward) {
   const AttentionInputs<TypeParam> in(kShape);
   const reference::Values factors = dropout_factors(kShape, kDropout);
   const auto qkv = to_doubles(in.qkv_btc);
-  const auto expected = reference::attention_forward(sizes_of(kShape), qkv, factors);
-  const auto dqkv = reference::attention_backward(sizes_of(kShape), qkv, factors, to_doubles(in.do_bthe));
+  const auto expected = reference::attention_forward(sizes_of(kShape), qkv, {}, factors);
+  const auto dqkv = reference::attention_backward(sizes_of(kShape), qkv, {}, factors, to_doubles(in.do_bthe));
   on_each_isa(2, [&](cpu::Queue& queue) {
     const AttentionResult<TypeParam> out = run_attention(queue, in, kDropout);
     expect_near(out.o_bthe, expected.o_bthe, rounding_of<TypeParam>(), "o");

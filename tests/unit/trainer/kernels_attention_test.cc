@@ -20,8 +20,8 @@ TYPED_TEST(Attention, EqualsTheDoubleReference) {
   for (const AttentionShape& shape : kShapes) {
     const AttentionInputs<TypeParam> in(shape);
     const auto qkv = to_doubles(in.qkv_btc);
-    const reference::Attention forward = reference::attention_forward(sizes_of(shape), qkv, {});
-    const reference::Values dqkv = reference::attention_backward(sizes_of(shape), qkv, {}, to_doubles(in.do_bthe));
+    const reference::Attention forward = reference::attention_forward(sizes_of(shape), qkv, {}, {});
+    const reference::Values dqkv = reference::attention_backward(sizes_of(shape), qkv, {}, {}, to_doubles(in.do_bthe));
     on_each_isa(2, [&](cpu::Queue& queue) {
       SCOPED_TRACE("tokens " + std::to_string(shape.tokens) + " width " + std::to_string(shape.head_width));
       const AttentionResult<TypeParam> out = run_attention(queue, in, {});
@@ -39,11 +39,11 @@ TEST(AttentionReference, BackwardEqualsFiniteDifferences) {
   const AttentionDropout dropout{.rate = 0.3F, .key = {5, 6}, .step = 2, .first_sample = 1};
   for (const reference::Values& factors : {reference::Values(), dropout_factors(shape, dropout)}) {
     const auto objective = [&](const reference::Values& qkv) {
-      return reference::weighted_sum(weights, reference::attention_forward(sizes_of(shape), qkv, factors).o_bthe);
+      return reference::weighted_sum(weights, reference::attention_forward(sizes_of(shape), qkv, {}, factors).o_bthe);
     };
     const reference::Values expected = reference::finite_difference(objective, to_doubles(in.qkv_btc));
     const reference::Values backward =
-        reference::attention_backward(sizes_of(shape), to_doubles(in.qkv_btc), factors, weights);
+        reference::attention_backward(sizes_of(shape), to_doubles(in.qkv_btc), {}, factors, weights);
     for (std::size_t i = 0; i < expected.size(); ++i) ASSERT_NEAR(backward[i], expected[i], 1e-7) << i;
   }
 }
@@ -89,7 +89,7 @@ TYPED_TEST(Attention, ScoresOfAnySizeStayFinite) {
 TYPED_TEST(Attention, CachedQueriesEqualTheWholeForward) {
   const AttentionShape whole{.samples = 1, .tokens = 70, .heads = 6, .key_value_heads = 2, .head_width = 18};
   const AttentionInputs<TypeParam> in(whole);
-  const auto expected = reference::attention_forward(sizes_of(whole), to_doubles(in.qkv_btc), {}).o_bthe;
+  const auto expected = reference::attention_forward(sizes_of(whole), to_doubles(in.qkv_btc), {}, {}).o_bthe;
   const auto width = static_cast<std::size_t>(whole.key_value_heads * whole.head_width);
   std::vector<TypeParam> keys, values;
   for (std::size_t t = 0; t < 70; ++t) {

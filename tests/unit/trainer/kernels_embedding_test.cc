@@ -17,6 +17,8 @@ struct Size {
 };
 constexpr Size kSizes[] = {{1, 1}, {33, 33}, {257, 65}, {99, 768}};
 
+constexpr RowPositions kCounted{.per_sequence = kPositions, .first = kFirstPosition};
+
 /// Many more tokens than vocabulary entries that occur: most rows are met several times, some never.
 std::vector<std::int32_t> tokens_of(std::size_t count) {
   std::vector<std::int32_t> tokens(count);
@@ -33,8 +35,7 @@ TEST(KernelsEmbedding, ForwardAddsTheTokensRowAndItsPositions) {
         const auto table = normal_values(kVocabulary * size.width, 1);
         const auto positions = normal_values(learned ? (kFirstPosition + kPositions) * size.width : 0, 2);
         std::vector<float> x(size.tokens * size.width);
-        embedding_forward(queue, tokens, table, positions, static_cast<std::int64_t>(size.width), kPositions,
-                          kFirstPosition, x);
+        embedding_forward(queue, tokens, table, positions, static_cast<std::int64_t>(size.width), kCounted, x);
         const auto expected = reference::embedding(tokens, to_doubles(table), to_doubles(positions),
                                                    {size.width, kPositions, kFirstPosition});
         expect_near(x, expected, {.relative = 0x1p-23, .absolute = 0}, "x");
@@ -57,7 +58,8 @@ TEST(KernelsEmbedding, BackwardAddsInTheOrderOfTokensForAnyNumberOfThreads) {
         on_each_isa(threads, [&](cpu::Queue& queue) {
           auto dtable = dtable_before;
           auto dpositions = dpositions_before;
-          embedding_backward(queue, tokens, dx, static_cast<std::int64_t>(size.width), kPositions, dtable, dpositions);
+          embedding_backward(queue, tokens, dx, static_cast<std::int64_t>(size.width), {.per_sequence = kPositions},
+                             dtable, dpositions);
           EXPECT_TRUE(same_bits(dtable, dtable_expected));
           EXPECT_TRUE(same_bits(dpositions, dpositions_expected));
         });
@@ -66,28 +68,63 @@ TEST(KernelsEmbedding, BackwardAddsInTheOrderOfTokensForAnyNumberOfThreads) {
   }
 }
 
+/// Documents of 1, 2, 3 .. tokens: position 0 is met most often.
+std::vector<std::int32_t> reset_positions(std::size_t count) {
+  std::vector<std::int32_t> ids;
+  for (std::int32_t length = 1; ids.size() < count; ++length)
+    for (std::int32_t i = 0; i < length && ids.size() < count; ++i) ids.push_back(i);
+  return ids;
+}
+
+TEST(KernelsEmbedding, PositionIdsChooseTheLearnedRowsForwardAndBackward) {
+  for (const Size size : kSizes) {
+    const auto tokens = tokens_of(size.tokens);
+    const auto width = static_cast<std::int64_t>(size.width);
+    const reference::EmbeddingShape shape{size.width, kPositions, 0, reset_positions(size.tokens)};
+    const RowPositions positions{.ids = shape.position_ids};
+    const auto table = normal_values(kVocabulary * size.width, 1);
+    const auto learned = normal_values(kPositions * size.width, 2);
+    const auto dx = normal_values(size.tokens * size.width, 3);
+    const auto x_expected = reference::embedding(tokens, to_doubles(table), to_doubles(learned), shape);
+    auto dtable_expected = table, dlearned_expected = learned;
+    reference::add_embedding_gradients(tokens, dx, shape, dtable_expected, dlearned_expected);
+    for (const int threads : {1, 3})
+      on_each_isa(threads, [&](cpu::Queue& queue) {
+        std::vector<float> x(size.tokens * size.width);
+        embedding_forward(queue, tokens, table, learned, width, positions, x);
+        expect_near(x, x_expected, {.relative = 0x1p-23, .absolute = 0}, "x");
+        auto dtable = table, dlearned = learned;
+        embedding_backward(queue, tokens, dx, width, positions, dtable, dlearned);
+        EXPECT_TRUE(same_bits(dtable, dtable_expected));
+        EXPECT_TRUE(same_bits(dlearned, dlearned_expected));
+      });
+  }
+}
+
 TEST(KernelsEmbeddingReference, GradientsAreFiniteDifferences) {
   const std::vector<std::int32_t> tokens{2, 0, 2, 1, 2};
-  const reference::EmbeddingShape shape{3, 2, 0};
   const auto table = to_doubles(normal_values(9, 6));
-  const auto positions = to_doubles(normal_values(6, 7));
+  const auto positions = to_doubles(normal_values(9, 7));
   const auto dx = normal_values(15, 8);
-  const auto by_table = reference::finite_difference(
-      [&](const auto& at) {
-        return reference::weighted_sum(to_doubles(dx), reference::embedding(tokens, at, positions, shape));
-      },
-      table);
-  const auto by_positions = reference::finite_difference(
-      [&](const auto& at) {
-        return reference::weighted_sum(to_doubles(dx), reference::embedding(tokens, table, at, shape));
-      },
-      positions);
-  std::vector<float> dtable(9);
-  std::vector<float> dpositions(6);
-  reference::add_embedding_gradients(tokens, dx, shape, dtable, dpositions);
-  // The gradients are fp32 sums of up to three terms.
-  expect_near(dtable, by_table, {.relative = 1e-6, .absolute = 1e-6}, "dtable");
-  expect_near(dpositions, by_positions, {.relative = 1e-6, .absolute = 1e-6}, "dpositions");
+  for (const reference::EmbeddingShape& shape :
+       {reference::EmbeddingShape{3, 2, 0, {}}, reference::EmbeddingShape{3, 2, 0, {0, 1, 2, 0, 1}}}) {
+    const auto by_table = reference::finite_difference(
+        [&](const auto& at) {
+          return reference::weighted_sum(to_doubles(dx), reference::embedding(tokens, at, positions, shape));
+        },
+        table);
+    const auto by_positions = reference::finite_difference(
+        [&](const auto& at) {
+          return reference::weighted_sum(to_doubles(dx), reference::embedding(tokens, table, at, shape));
+        },
+        positions);
+    std::vector<float> dtable(9);
+    std::vector<float> dpositions(9);
+    reference::add_embedding_gradients(tokens, dx, shape, dtable, dpositions);
+    // The gradients are fp32 sums of up to three terms.
+    expect_near(dtable, by_table, {.relative = 1e-6, .absolute = 1e-6}, "dtable");
+    expect_near(dpositions, by_positions, {.relative = 1e-6, .absolute = 1e-6}, "dpositions");
+  }
 }
 
 }  // namespace

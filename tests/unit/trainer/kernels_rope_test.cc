@@ -10,6 +10,7 @@ namespace {
 constexpr double kTheta = 10000;
 constexpr std::int64_t kFirstPosition = 3;
 constexpr std::int64_t kPositions = 33;
+constexpr RowPositions kCounted{.per_sequence = kPositions, .first = kFirstPosition};
 
 constexpr HeadColumns columns_of(std::int64_t rows, std::int64_t heads, std::int64_t head_width) {
   return {.rows = rows,
@@ -31,12 +32,13 @@ std::vector<float> table_of(std::int64_t head_width) {
 }
 
 template <typename T>
-reference::Values expected_rope(const std::vector<T>& x, const HeadColumns& columns, double sign) {
+reference::Values expected_rope(const std::vector<T>& x, const HeadColumns& columns, const RowPositions& positions,
+                                double sign) {
   reference::Values y = to_doubles(x);
   for (std::int64_t n = 0; n < columns.rows; ++n) {
     for (std::int64_t h = 0; h < columns.heads; ++h) {
       const auto head = y.begin() + n * columns.row_stride + columns.first_column + h * columns.head_width;
-      const auto position = static_cast<double>(kFirstPosition + n % kPositions);
+      const auto position = static_cast<double>(positions.of(n));
       const auto turned =
           reference::rope_head(reference::Values(head, head + columns.head_width), sign * position, kTheta);
       std::copy(turned.begin(), turned.end(), head);
@@ -55,9 +57,9 @@ TYPED_TEST(KernelsRope, TurnsEachHeadByItsRowsPositionAndNothingElse) {
     on_each_isa(2, [&](cpu::Queue& queue) {
       const auto x = normal_values<TypeParam>(size_of(columns), 1);
       auto y = x;
-      rope<TypeParam>(queue, y, columns, table, kPositions, kFirstPosition, RopeDirection::kForward);
+      rope<TypeParam>(queue, y, columns, table, kCounted, RopeDirection::kForward);
       // The reference leaves other columns alone, so they must come back unchanged too.
-      expect_near(y, expected_rope(x, columns, 1), rounding_of<TypeParam>(), "y");
+      expect_near(y, expected_rope(x, columns, kCounted, 1), rounding_of<TypeParam>(), "y");
     });
   }
 }
@@ -68,10 +70,42 @@ TYPED_TEST(KernelsRope, BackwardTurnsTheGradientTheOtherWay) {
     on_each_isa(3, [&](cpu::Queue& queue) {
       const auto dy = normal_values<TypeParam>(size_of(columns), 2);
       auto dx = dy;
-      rope<TypeParam>(queue, dx, columns, table, kPositions, kFirstPosition, RopeDirection::kBackward);
-      expect_near(dx, expected_rope(dy, columns, -1), rounding_of<TypeParam>(), "dx");
+      rope<TypeParam>(queue, dx, columns, table, kCounted, RopeDirection::kBackward);
+      expect_near(dx, expected_rope(dy, columns, kCounted, -1), rounding_of<TypeParam>(), "dx");
     });
   }
+}
+
+TYPED_TEST(KernelsRope, TurnsByPositionIdsWhereThereAreSome) {
+  for (const HeadColumns& columns : kCases) {
+    const auto table = table_of(columns.head_width);
+    std::vector<std::int32_t> ids;
+    for (std::int64_t n = 0; n < columns.rows; ++n) ids.push_back(static_cast<std::int32_t>((5 * n + 2) % 36));
+    const RowPositions positions{.per_sequence = kPositions, .first = kFirstPosition, .ids = ids};
+    for (const int threads : {1, 3})
+      on_each_isa(threads, [&](cpu::Queue& queue) {
+        const auto x = normal_values<TypeParam>(size_of(columns), 1);
+        auto y = x, dx = x;
+        rope<TypeParam>(queue, y, columns, table, positions, RopeDirection::kForward);
+        rope<TypeParam>(queue, dx, columns, table, positions, RopeDirection::kBackward);
+        expect_near(y, expected_rope(x, columns, positions, 1), rounding_of<TypeParam>(), "y");
+        expect_near(dx, expected_rope(x, columns, positions, -1), rounding_of<TypeParam>(), "dx");
+      });
+  }
+}
+
+TYPED_TEST(KernelsRope, IdsThatCountHaveTheBitsOfCounting) {
+  const HeadColumns columns = columns_of(66, 3, 34);
+  const auto table = table_of(columns.head_width);
+  std::vector<std::int32_t> ids;
+  for (std::int64_t n = 0; n < columns.rows; ++n) ids.push_back(static_cast<std::int32_t>(kCounted.of(n)));
+  on_each_isa(2, [&](cpu::Queue& queue) {
+    auto counted = normal_values<TypeParam>(size_of(columns), 1);
+    auto given = counted;
+    rope<TypeParam>(queue, counted, columns, table, kCounted, RopeDirection::kForward);
+    rope<TypeParam>(queue, given, columns, table, {.ids = ids}, RopeDirection::kForward);
+    EXPECT_TRUE(same_bits(counted, given));
+  });
 }
 
 TYPED_TEST(KernelsRope, OneCachedPositionHasTheBitsOfTheWholeSequence) {
@@ -82,12 +116,12 @@ TYPED_TEST(KernelsRope, OneCachedPositionHasTheBitsOfTheWholeSequence) {
   on_each_isa(2, [&](cpu::Queue& queue) {
     const auto x = normal_values<TypeParam>(size_of(all), 3);
     auto whole = x;
-    rope<TypeParam>(queue, whole, all, table, kPositions, 0, RopeDirection::kForward);
+    rope<TypeParam>(queue, whole, all, table, {.per_sequence = kPositions}, RopeDirection::kForward);
     const auto row_of = [&](const std::vector<TypeParam>& rows) {
       return std::vector<TypeParam>(rows.begin() + 17 * all.row_stride, rows.begin() + 18 * all.row_stride);
     };
     auto row = row_of(x);
-    rope<TypeParam>(queue, row, one, table, 1, 17, RopeDirection::kForward);
+    rope<TypeParam>(queue, row, one, table, {.per_sequence = 1, .first = 17}, RopeDirection::kForward);
     EXPECT_TRUE(same_bits(row, row_of(whole)));
   });
 }

@@ -105,7 +105,7 @@ TEST(ParameterTable, PaddingStaysZeroThroughATrainingStep) {
     const auto transformer = make_model(queue, table, parameters, Precision::kFp32, {.samples = 1});
     std::vector<std::int32_t> tokens(std::size_t(model.context_length), 3), targets(tokens.size(), 7);
     std::vector<float> gradients(std::size_t(table.gradient_elements), 0);
-    transformer->train({tokens, targets, 1, 0, 0}, {1, 0.1F}, gradients);
+    transformer->train({.tokens_bt = tokens, .targets_bt = targets, .samples = 1}, {1, 0.1F}, gradients);
     AdamWOptimizer optimizer(queue, table, {});
     optimizer.update(1, 0.1, optimizer.norm(gradients), gradients, parameters);
     const auto masters = parameters.masters();

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "stoa/base/error.h"
+#include "stoa/tests/unit/trainer/document_cases.h"
 #include "stoa/tests/unit/trainer/model_cases.h"
 
 namespace stoa::trainer {
@@ -11,11 +12,14 @@ namespace {
 
 constexpr std::int64_t kSamples = 2;
 constexpr std::uint64_t kStep = 3;
+const std::vector<Lengths> kDocuments{{1, 13, 19}, {30, 3}};
 
 struct Case {
   const char* name;
   ModelSettings model;
+  std::vector<Lengths> documents{};  ///< of both samples; empty: one a sample, and positions are counted
 };
+std::ostream& operator<<(std::ostream& out, const Case& chosen) { return out << chosen.name; }
 
 ModelSettings with_dropout(ModelSettings model, double rate) {
   model.dropout = rate;
@@ -24,7 +28,10 @@ ModelSettings with_dropout(ModelSettings model, double rate) {
 
 class Passes : public testing::TestWithParam<Case> {
  protected:
-  Passes() : table_(make_parameter_table(GetParam().model)), parameters_(table_, Precision::kFp32) {
+  Passes()
+      : table_(make_parameter_table(GetParam().model)),
+        parameters_(table_, Precision::kFp32),
+        documents_(packed(GetParam().documents)) {
     initialize_parameters(queue_, table_, 11, parameters_.masters());
     for (std::int64_t i = 0; i < kSamples * table_.model.context_length; ++i) {
       tokens_.push_back(static_cast<std::int32_t>((7 * i * i + 3 * i) % table_.model.vocabulary_size));
@@ -40,7 +47,16 @@ class Passes : public testing::TestWithParam<Case> {
   MicroBatch batch(std::int64_t first, std::int64_t samples, std::uint64_t step = kStep) const {
     const auto at = std::size_t(first * table_.model.context_length),
                size = std::size_t(samples * table_.model.context_length);
-    return {std::span(tokens_).subspan(at, size), std::span(targets_).subspan(at, size), samples, first, step};
+    const auto part = [&](const std::vector<std::int32_t>& of) {
+      return of.empty() ? std::span<const std::int32_t>() : std::span(of).subspan(at, size);
+    };
+    return {.tokens_bt = part(tokens_),
+            .targets_bt = part(targets_),
+            .document_begin_bt = part(documents_.begin_bt),
+            .positions_bt = part(documents_.positions_bt),
+            .samples = samples,
+            .first_sample = first,
+            .step = step};
   }
   std::vector<float> zeros() const { return std::vector<float>(std::size_t(table_.gradient_elements), 0.0F); }
 
@@ -56,6 +72,7 @@ class Passes : public testing::TestWithParam<Case> {
   cpu::Queue queue_{{.threads = 1}};
   ModelParameters parameters_;
   std::vector<std::int32_t> tokens_, targets_;
+  PackedDocuments documents_;
 };
 
 TEST_P(Passes, EvaluationTwiceGivesTheSameBitsOnAnyNumberOfThreads) {
@@ -131,8 +148,10 @@ TEST_P(Passes, TokensWithoutATargetCountForNothing) {
   std::vector<std::int32_t> early = targets_, late = targets_;
   std::fill(early.begin() + std::ptrdiff_t(half), early.end(), -1);
   std::fill(late.begin(), late.begin() + std::ptrdiff_t(half), -1);
-  const double sum = transformer->evaluate({tokens_, early, kSamples, 0, 0}).loss +
-                     transformer->evaluate({tokens_, late, kSamples, 0, 0}).loss;
+  MicroBatch first = batch(0, kSamples), second = first;
+  first.targets_bt = early;
+  second.targets_bt = late;
+  const double sum = transformer->evaluate(first).loss + transformer->evaluate(second).loss;
   EXPECT_NEAR(sum, whole, 1e-12 * whole);
 }
 
@@ -147,7 +166,9 @@ TEST_P(Passes, AModelForEvaluationCannotTrain) {
 
 INSTANTIATE_TEST_SUITE_P(Families, Passes,
                          testing::Values(Case{"llama", with_dropout(small_llama(), 0.2)},
-                                         Case{"gpt2", with_dropout(small_gpt2(), 0.2)}),
+                                         Case{"gpt2", with_dropout(small_gpt2(), 0.2)},
+                                         Case{"llama_documents", with_dropout(small_llama(), 0.2), kDocuments},
+                                         Case{"gpt2_documents", with_dropout(small_gpt2(), 0.2), kDocuments}),
                          [](const testing::TestParamInfo<Case>& chosen) { return chosen.param.name; });
 
 }  // namespace

@@ -1,0 +1,72 @@
+#pragma once
+/// The merges of a tokenizer and how one pre-token is merged, for tokenizer*.cc.
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+namespace stoa::trainer {
+
+struct Merge {
+  std::int32_t left;
+  std::int32_t right;
+  std::int32_t result;
+};
+
+/// Pair of ids -> rank and result of its merge: open addressing, at most half full.
+class MergeTable {
+ public:
+  static constexpr std::int32_t kNoMerge = 0x7FFFFFFF;
+
+  struct Entry {
+    std::uint64_t pair = kFree;
+    std::int32_t rank = kNoMerge;
+    std::int32_t result = -1;
+  };
+
+  /// The rank of a merge is its place.
+  explicit MergeTable(const std::vector<Merge>& merges);
+
+  /// An entry with rank kNoMerge where the pair does not merge.
+  const Entry& find(std::int32_t left, std::int32_t right) const {
+    const std::uint64_t pair = key(left, right);
+    std::size_t slot = slot_of(pair);
+    while (entries_[slot].pair != pair && entries_[slot].pair != kFree) slot = (slot + 1) & (entries_.size() - 1);
+    return entries_[slot];
+  }
+
+ private:
+  static constexpr std::uint64_t kFree = ~std::uint64_t{0};
+  static std::uint64_t key(std::int32_t left, std::int32_t right) {
+    return (static_cast<std::uint64_t>(static_cast<std::uint32_t>(left)) << 32) | static_cast<std::uint32_t>(right);
+  }
+  std::size_t slot_of(std::uint64_t pair) const {
+    return static_cast<std::size_t>((pair * 0x9E3779B97F4A7C15U) >> shift_);
+  }
+
+  int shift_;
+  std::vector<Entry> entries_;
+};
+
+/// Memory of a merge, kept between calls.
+struct MergeScratch {
+  struct Link {
+    std::int32_t previous;
+    std::int32_t next;
+  };
+  struct Candidate {
+    std::int32_t rank;
+    std::int32_t at;
+    std::int32_t left;
+    std::int32_t right;
+  };
+  std::vector<std::int32_t> ids;
+  std::vector<std::int32_t> ranks;
+  std::vector<Link> links;
+  std::vector<Candidate> heap;
+};
+
+/// Joins neighbours in scratch.ids until none can merge: the pair of the lowest rank first, the leftmost of its places.
+/// O(n log n) for a pre-token that may be a megabyte of one letter.
+void merge_all(const MergeTable& table, MergeScratch& scratch);
+
+}  // namespace stoa::trainer
