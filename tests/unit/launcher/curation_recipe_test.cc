@@ -6,11 +6,11 @@
 
 #include <filesystem>
 
-#include "captured.h"
 #include "stoa/base/compress.h"
 #include "stoa/base/durable_file.h"
 #include "stoa/base/error.h"
 #include "stoa/launcher/command_line.h"
+#include "stoa/tests/unit/launcher/captured.h"
 #include "stoa/trainer/curation/curation_record.h"
 
 namespace stoa::launcher {

@@ -3,10 +3,10 @@
 
 #include <gmock/gmock.h>
 
-#include "data_scratch.h"
 #include "stoa/base/checksum.h"
 #include "stoa/base/compress.h"
 #include "stoa/base/error.h"
+#include "stoa/tests/unit/trainer/data_scratch.h"
 #include "stoa/trainer/curation/curated_folder.h"
 
 namespace stoa::trainer {
