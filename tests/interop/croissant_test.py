@@ -80,6 +80,7 @@ def curated():
     sources.write_text("".join(json.dumps(document) + "\n" for document in DOCUMENTS + DOCUMENTS[:2]))
     recipe = SCRATCH / "recipe.yaml"
     recipe.write_text(f"name: sentences\noutput: {SCRATCH}/curated\nsources:\n  files: [{sources}]\npart_bytes: 1000\n"
+                      + "".join(f"{key}: \"{value}\"\n" for key, value in full.items()) +
                       "steps:\n  - step: exact_duplicates\n  - step: pii\n")
     stoa("data", "curate", recipe)
     stoa("data", "describe", SCRATCH / "curated/record.json")
@@ -114,7 +115,8 @@ except Exception:  # noqa: BLE001 - any refusal will do, silence would not
 claim(refused, "which does not read them itself, and says so rather than reading nonsense")
 
 path = curated()
-dataset, _ = validated(path)
+dataset, warnings = validated(path)
+claim(not warnings and dataset.metadata.license == [full["license"]], "so is a real curation's whose recipe states all")
 files = {file.id: file for file in dataset.metadata.file_objects}
 parts = sorted(part.name for part in path.parent.glob("part-*"))
 claim(sorted(files) == parts and len(parts) > 1, f"a real curation's {len(parts)} parts are all described")

@@ -17,11 +17,9 @@ struct CroissantField {
   std::string data_type = "sc:Text";  ///< or sc:Integer, sc:Float, sc:Boolean, sc:URL
 };
 
-/// The files are named relative to the description's own folder, each with its size and sha256. Name, description,
-/// license, creator, url, version and citation come from the recipe's strings `description`, `creator`, `license`,
-/// `url`, `version`, `citation`, `date_published`; what the recipe does not say is left out (but for a description,
-/// which then states the counts), and Croissant's validator names it in its warnings. The same record gives the same
-/// bytes.
+/// The files are named relative to the description's own folder, each with its size and sha256. What the recipe states
+/// (DataSetFacts of curation_settings.h) is taken from it; what it does not is left out (but for a description, which
+/// then tells the counts), and Croissant's validator names it in its warnings. The same record gives the same bytes.
 ///
 /// Files ending in .jsonl and .jsonl.gz are also read by mlcroissant's loader; .jsonl.zst is described with both media
 /// types (application/jsonlines, application/zstd) and accepted by the validator, but its loader knows no zstd.

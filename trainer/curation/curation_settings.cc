@@ -1,6 +1,7 @@
 #include "stoa/trainer/curation/curation_settings.h"
 
 #include "stoa/base/error.h"
+#include "stoa/trainer/curation/data_sheet_statements.h"
 
 namespace stoa::trainer {
 namespace {
@@ -77,6 +78,7 @@ std::int64_t step_version(StepKind kind) { return named(kind).version; }
 
 std::optional<Impossible> check_curation(const CurationSettings& settings) {
   if (settings.sources.files.empty()) return Impossible{"sources.files", "sources.files: expected at least one file"};
+  if (auto wrong = check_statements(settings.facts)) return wrong;
   if (settings.steps.empty()) return Impossible{"steps", "steps: expected at least one step"};
   for (std::size_t i = 0; i < settings.steps.size(); ++i)
     if (auto wrong = check_step(fmt::format("steps[{}]", i), settings.steps[i])) return wrong;

@@ -20,8 +20,8 @@ struct TokenizedFacts {
   std::string split;      ///< the rule that divides training from validation; empty where there is none
 };
 
-/// From the recipe's keys `description`, `creator`, `license`, `url`, `version`, `citation` (strings, all optional)
-/// come the answers a person has given there; they are quoted as such. The same record gives the same bytes.
+/// What the recipe states (DataSetFacts of curation_settings.h) is quoted as said by the recipe. The same record gives
+/// the same bytes.
 std::string data_sheet_markdown(const CurationRecord& record, const std::optional<TokenizedFacts>& tokenized = {});
 
 }  // namespace stoa::trainer

@@ -55,6 +55,7 @@ std::string steps_like(const DataSheetFacts& facts, std::string_view part) {
 std::string answer_purpose(const DataSheetFacts& facts) { return quoted_recipe(facts, "description"); }
 std::string answer_creator(const DataSheetFacts& facts) { return quoted_recipe(facts, "creator"); }
 std::string answer_license(const DataSheetFacts& facts) { return quoted_recipe(facts, "license"); }
+std::string answer_date(const DataSheetFacts& facts) { return quoted_recipe(facts, "date_published"); }
 std::string answer_url(const DataSheetFacts& facts) { return quoted_recipe(facts, "url"); }
 
 std::string answer_version(const DataSheetFacts& facts) {

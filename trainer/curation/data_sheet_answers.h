@@ -46,6 +46,7 @@ std::string answer_raw_data(const DataSheetFacts& facts);
 std::string answer_software(const DataSheetFacts& facts);
 std::string answer_effects_on_use(const DataSheetFacts& facts);
 std::string answer_license(const DataSheetFacts& facts);
+std::string answer_date(const DataSheetFacts& facts);
 std::string answer_url(const DataSheetFacts& facts);
 std::string answer_version(const DataSheetFacts& facts);
 std::string answer_extension(const DataSheetFacts& facts);

@@ -90,7 +90,7 @@ constexpr DataSheetQuestion kQuestions[] = {
 
     {kDistribution, "Will it be given to others?", kNone, nullptr, "to whom"},
     {kDistribution, "How?", kWhole, answer_url, "archive or site, and a DOI (key `url` of the recipe)"},
-    {kDistribution, "When?", kNone, nullptr, "date"},
+    {kDistribution, "When?", kWhole, answer_date, "date (key `date_published` of the recipe)"},
     {kDistribution, "Under which licence or terms?", kWhole, answer_license,
      "name and link (key `license` of the recipe)"},
     {kDistribution, "Do others hold rights in it?", kNone, nullptr, "terms of each source"},

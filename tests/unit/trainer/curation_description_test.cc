@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -6,6 +7,7 @@
 #include "stoa/base/durable_file.h"
 #include "stoa/trainer/curation/croissant.h"
 #include "stoa/trainer/curation/data_sheet.h"
+#include "stoa/trainer/curation/data_sheet_statements.h"
 
 namespace stoa::trainer {
 namespace {
@@ -96,6 +98,16 @@ TEST(DataSheet, QuotesNoDocumentAndLetsNoValueActAsMarkdown) {
   EXPECT_THAT(sheet, HasSubstr("# Data sheet of x \\# not a heading \\<script\\>\n"));
   EXPECT_THAT(sheet, HasSubstr("\\[here\\](http://example.org) \\| \\`x\\`"));
   EXPECT_THAT(sheet, HasSubstr("`` a`b c.jsonl ``"));
+}
+
+TEST(DataSheetStatements, HaveVersionsAndDatesOfTheirForm) {
+  for (const char* version : {"", "0.0.1", "12.345.6"}) EXPECT_FALSE(check_statements({.version = version})) << version;
+  for (const char* version : {"1", "1.2", "1.2.", "1.02.3", "v1.2.3", "1.2.3.4"})
+    EXPECT_EQ(check_statements({.version = version})->message,
+              fmt::format("version '{}' is not of the form 1.2.3", version));
+  EXPECT_FALSE(check_statements({.date_published = "2026-03-05"}));
+  for (const char* date : {"2026-3-5", "2026-13-05", "2026-03-32", "05.03.2026", "2026-03-05T00:00:00Z"})
+    EXPECT_EQ(check_statements({.date_published = date})->key, "date_published") << date;
 }
 
 TEST(Croissant, DescribesFilesFieldsAndWhatWasDone) {
