@@ -33,7 +33,8 @@ struct Encoder::State {
   std::array<Looked, kBatch> looked;
   std::array<std::int32_t, kBatch * PreTokenCache::kMostTokens> ready;
 
-  explicit State(const Tokenizer::State& tokenizer_in) : tokenizer(tokenizer_in) {}
+  State(const Tokenizer::State& tokenizer_in, std::size_t text_bytes)
+      : tokenizer(tokenizer_in), cache(text_bytes / 4) {}
 
   /// Starts to fetch what the pre-tokens of a batch need.
   void look_up(std::string_view text, std::size_t begin, std::size_t count) {
@@ -88,7 +89,8 @@ struct Encoder::State {
   }
 };
 
-Encoder::Encoder(const Tokenizer& tokenizer) : state_(std::make_unique<State>(*tokenizer.state_)) {}
+Encoder::Encoder(const Tokenizer& tokenizer, std::size_t text_bytes)
+    : state_(std::make_unique<State>(*tokenizer.state_, text_bytes)) {}
 Encoder::~Encoder() = default;
 
 void Encoder::encode(std::string_view text, std::vector<std::int32_t>& tokens_appended, AddedTokens added) {
