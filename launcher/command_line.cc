@@ -47,6 +47,9 @@ int parse_and_run(std::vector<std::string> words, const Streams& streams) {
   commands.push_back(add_data_curate(program));
   commands.push_back(add_data_describe(program));
   commands.push_back(add_tokenizer_train(program));
+  commands.push_back(add_tokenizer_encode(program));
+  commands.push_back(add_tokenizer_decode(program));
+  commands.push_back(add_tokenizer_show(program));
   commands.push_back(add_completion(program));
   // CLI11 takes the words last one first.
   std::reverse(words.begin(), words.end());

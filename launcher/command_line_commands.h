@@ -48,6 +48,9 @@ std::vector<std::unique_ptr<Command>> add_data_sets(CLI::App& program);
 std::unique_ptr<Command> add_data_curate(CLI::App& program);
 std::unique_ptr<Command> add_data_describe(CLI::App& program);
 std::unique_ptr<Command> add_tokenizer_train(CLI::App& program);
+std::unique_ptr<Command> add_tokenizer_encode(CLI::App& program);
+std::unique_ptr<Command> add_tokenizer_decode(CLI::App& program);
+std::unique_ptr<Command> add_tokenizer_show(CLI::App& program);
 std::unique_ptr<Command> add_report(CLI::App& program);
 std::unique_ptr<Command> add_completion(CLI::App& program);
 

@@ -61,7 +61,7 @@ std::vector<Tokenizer::SpecialToken> Tokenizer::special_tokens() const {
 
 std::vector<std::int32_t> Tokenizer::encode(std::string_view text, AddedTokens added) const {
   std::vector<std::int32_t> tokens;
-  Encoder(*this).encode(text, tokens, added);
+  Encoder(*this, text.size()).encode(text, tokens, added);
   return tokens;
 }
 

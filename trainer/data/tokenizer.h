@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -67,7 +68,8 @@ class Tokenizer {
 /// An encoder with a cache of pre-tokens; one thread at a time. Borrows the tokenizer.
 class Encoder {
  public:
-  explicit Encoder(const Tokenizer& tokenizer);
+  /// For little text a little cache, which takes no time to make.
+  explicit Encoder(const Tokenizer& tokenizer, std::size_t text_bytes = std::numeric_limits<std::size_t>::max());
   ~Encoder();
   void encode(std::string_view text, std::vector<std::int32_t>& tokens_appended,
               AddedTokens added = AddedTokens::kAsText);

@@ -89,7 +89,9 @@ void AddedTokenSearch::split(const Tree& tree, std::string_view text, std::size_
     if (token->lstrip) begin = std::max(begin - spaces_at_end(text.substr(0, begin)), done);
     if (token->rstrip) end += spaces_at_begin(text.substr(end));
     if (done < begin) pieces.push_back({-1, offset + done, offset + begin});
-    pieces.push_back({token->id, offset + begin, offset + end});
+    // One whose text the spaces of the token before have taken is none.
+    if (begin < end) pieces.push_back({token->id, offset + begin, offset + end});
+    // Not the larger of both: as there, spaces that a token before took can be text again after this one.
     done = end;
   }
   if (done < text.size()) pieces.push_back({-1, offset + done, offset + text.size()});

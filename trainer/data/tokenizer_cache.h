@@ -27,11 +27,15 @@ class PreTokenCache {
   };
   static_assert(sizeof(Slot) == 64);
 
+  /// With room for that many pre-tokens, but at least 64 and at most 131,072 (8 MiB).
+  explicit PreTokenCache(std::size_t pre_tokens)
+      : slots_(std::bit_ceil(std::clamp<std::size_t>(pre_tokens, 64, std::size_t{1} << 17))) {}
+
   /// Where `key` is or would be.
   Slot& slot_for(const PreTokenKey& key) { return slots_[key.hash() & (slots_.size() - 1)]; }
 
  private:
-  std::vector<Slot> slots_{std::size_t{1} << 17};
+  std::vector<Slot> slots_;
 };
 
 }  // namespace stoa::trainer

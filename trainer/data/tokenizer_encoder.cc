@@ -18,6 +18,7 @@ void Tokenizer::State::merge(std::string_view pre_token, MergeScratch& scratch,
 
 struct Encoder::State {
   static constexpr std::size_t kBatch = 64;
+  static constexpr std::size_t kAhead = 6;  ///< Pre-tokens between asking for a line of memory and using it.
   using Slot = PreTokenCache::Slot;
 
   struct Looked {
@@ -32,7 +33,8 @@ struct Encoder::State {
   std::array<Looked, kBatch> looked;
   std::array<std::int32_t, kBatch * PreTokenCache::kMostTokens> ready;
 
-  explicit State(const Tokenizer::State& tokenizer_in) : tokenizer(tokenizer_in) {}
+  State(const Tokenizer::State& tokenizer_in, std::size_t text_bytes)
+      : tokenizer(tokenizer_in), cache(text_bytes / 4) {}
 
   /// Starts to fetch what the pre-tokens of a batch need.
   void look_up(std::string_view text, std::size_t begin, std::size_t count) {
@@ -48,6 +50,10 @@ struct Encoder::State {
     }
   }
 
+  void fetch_whole(const Looked& one) const {
+    if (one.slot != nullptr && !(one.slot->key == one.key)) tokenizer.whole.prefetch(one.key);
+  }
+
   void append(std::string_view text, std::size_t begin, std::size_t count, std::vector<std::int32_t>& tokens) {
     std::size_t filled = 0;
     const auto flush = [&] {
@@ -55,6 +61,7 @@ struct Encoder::State {
       filled = 0;
     };
     for (std::size_t i = 0; i < count; begin = ends[i++]) {
+      if (tokenizer.vocabulary.ignore_merges && i + kAhead < count) fetch_whole(looked[i + kAhead]);
       Slot* const slot = looked[i].slot;
       if (slot != nullptr && slot->key == looked[i].key) {
         // Nine are always copied: a fixed size is faster than a loop, and `ready` has room.
@@ -82,7 +89,8 @@ struct Encoder::State {
   }
 };
 
-Encoder::Encoder(const Tokenizer& tokenizer) : state_(std::make_unique<State>(*tokenizer.state_)) {}
+Encoder::Encoder(const Tokenizer& tokenizer, std::size_t text_bytes)
+    : state_(std::make_unique<State>(*tokenizer.state_, text_bytes)) {}
 Encoder::~Encoder() = default;
 
 void Encoder::encode(std::string_view text, std::vector<std::int32_t>& tokens_appended, AddedTokens added) {

@@ -100,10 +100,14 @@ class LongMerge {
 
 MergeTable::MergeTable(const std::vector<Merge>& merges)
     : shift_(64 - static_cast<int>(std::bit_width(2 * merges.size() + 1))),
-      entries_(std::size_t{1} << std::bit_width(2 * merges.size() + 1)) {
+      entries_(std::size_t{1} << std::bit_width(2 * merges.size() + 1)),
+      maybe_((entries_.size() << kBitsShift) / 64 + 1) {
   for (std::size_t rank = 0; rank < merges.size(); ++rank) {
     const std::uint64_t pair = key(merges[rank].left, merges[rank].right);
-    std::size_t slot = slot_of(pair);
+    const std::uint64_t hash = hash_of(pair);
+    const std::uint64_t bit = hash >> (shift_ - kBitsShift);
+    maybe_[bit / 64] |= std::uint64_t{1} << (bit % 64);
+    std::size_t slot = hash >> shift_;
     while (entries_[slot].pair != kFree) slot = (slot + 1) & (entries_.size() - 1);
     entries_[slot] = {pair, static_cast<std::int32_t>(rank), merges[rank].result};
   }

@@ -29,7 +29,10 @@ class MergeTable {
   /// An entry with rank kNoMerge where the pair does not merge.
   const Entry& find(std::int32_t left, std::int32_t right) const {
     const std::uint64_t pair = key(left, right);
-    std::size_t slot = slot_of(pair);
+    const std::uint64_t hash = hash_of(pair);
+    const std::uint64_t bit = hash >> (shift_ - kBitsShift);
+    if ((maybe_[bit / 64] >> (bit % 64) & 1) == 0) return none_;
+    std::size_t slot = hash >> shift_;
     while (entries_[slot].pair != pair && entries_[slot].pair != kFree) slot = (slot + 1) & (entries_.size() - 1);
     return entries_[slot];
   }
@@ -39,12 +42,14 @@ class MergeTable {
   static std::uint64_t key(std::int32_t left, std::int32_t right) {
     return (static_cast<std::uint64_t>(static_cast<std::uint32_t>(left)) << 32) | static_cast<std::uint32_t>(right);
   }
-  std::size_t slot_of(std::uint64_t pair) const {
-    return static_cast<std::size_t>((pair * 0x9E3779B97F4A7C15U) >> shift_);
-  }
+  static constexpr std::uint64_t hash_of(std::uint64_t pair) { return pair * 0x9E3779B97F4A7C15U; }
+  static constexpr int kBitsShift = 3;
 
   int shift_;
   std::vector<Entry> entries_;
+  /// Eight bits an entry: most pairs that do not merge are told by a bit, in a sixteenth of the memory.
+  std::vector<std::uint64_t> maybe_;
+  Entry none_;
 };
 
 /// Memory of a merge, kept between calls.

@@ -27,6 +27,9 @@ class WholeTokens {
     entries_[slot] = {key, id};
   }
 
+  /// Starts to fetch what find() will look at.
+  void prefetch(const PreTokenKey& key) const { __builtin_prefetch(&entries_[key.hash() & (entries_.size() - 1)]); }
+
   /// The token, or -1.
   std::int32_t find(std::string_view bytes) const {
     if (bytes.size() > PreTokenKey::kLongest) {

@@ -6,6 +6,7 @@
 #include "stoa/base/durable_file.h"
 #include "stoa/base/json.h"
 #include "stoa/trainer/data/tokenizer.h"
+#include "stoa/trainer/data/tokenizer_split.h"
 
 namespace stoa::trainer {
 namespace {
@@ -36,6 +37,37 @@ TEST_F(HuggingFaceGolden, GivesTheSameIds) {
     const auto text = json_field<std::string>(one, "text", "golden");
     EXPECT_EQ(tokenizer_->encode(text), json_field<std::vector<std::int32_t>>(one, "ids", "golden")) << text;
   }
+}
+
+class HuggingFaceLlama3Golden : public testing::Test {
+ protected:
+  Json golden_ =
+      parse_json(read_text_file(std::filesystem::path(STOA_GOLDEN_DATA) / "hugging_face_llama3.json"), "llama3");
+  Tokenizer tokenizer_ = Tokenizer::parse(golden_.at("tokenizer").dump(), "llama3");
+};
+
+TEST_F(HuggingFaceLlama3Golden, GivesTheSameIds) {
+  ASSERT_GT(golden_.at("texts").size(), 20U);
+  for (const Json& one : golden_.at("texts")) {
+    const auto text = json_field<std::string>(one, "text", "golden");
+    EXPECT_EQ(tokenizer_.encode(text), json_field<std::vector<std::int32_t>>(one, "ids", "golden")) << text;
+    EXPECT_EQ(tokenizer_.encode(text, AddedTokens::kRecognised),
+              json_field<std::vector<std::int32_t>>(one, "recognised", "golden"))
+        << text;
+  }
+}
+
+TEST_F(HuggingFaceLlama3Golden, WritesWhatItRead) {
+  // Unordered: nlohmann's sorted type compares keys, not their order.
+  EXPECT_EQ(nlohmann::json::parse(tokenizer_.to_json()), nlohmann::json::parse(golden_.at("tokenizer").dump()));
+  EXPECT_EQ(Tokenizer::parse(tokenizer_.to_json(), "again").fingerprint(), tokenizer_.fingerprint());
+}
+
+TEST_F(HuggingFaceLlama3Golden, KnowsWhatBeginsAndEndsAText) {
+  EXPECT_EQ(tokenizer_.pre_tokenizer(), PreTokenizer::kLlama3);
+  EXPECT_EQ(tokenizer_.decode({{tokenizer_.begin_of_text().value(), tokenizer_.end_of_text()}}),
+            "<|begin_of_text|><|end_of_text|>");
+  EXPECT_EQ(tokenizer_.special_tokens().size(), 4U);
 }
 
 }  // namespace
