@@ -154,8 +154,8 @@ PreparedData encode_and_save(const DataSettings& settings, const Tokenizer& toke
 }
 
 void check_size(const DataSettings& settings, const Tokenizer& tokenizer, std::int64_t vocabulary_size) {
-  if (tokenizer.vocabulary_size() != vocabulary_size)
-    throw DataError("{}: the tokenizer has {} entries, but model.vocabulary_size is {}", settings.tokenizer,
+  if (tokenizer.vocabulary_size() > vocabulary_size)
+    throw DataError("{}: the tokenizer has {} entries, more than model.vocabulary_size {}", settings.tokenizer,
                     tokenizer.vocabulary_size(), vocabulary_size);
 }
 
