@@ -43,6 +43,8 @@ std::unique_ptr<Command> add_run(CLI::App& program);
 std::unique_ptr<Command> add_eval(CLI::App& program);
 std::unique_ptr<Command> add_sample(CLI::App& program);
 std::unique_ptr<Command> add_data_prepare(CLI::App& program);
+std::unique_ptr<Command> add_export(CLI::App& program);
+std::unique_ptr<Command> add_import(CLI::App& program);
 std::unique_ptr<Command> add_report(CLI::App& program);
 std::unique_ptr<Command> add_completion(CLI::App& program);
 
