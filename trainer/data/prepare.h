@@ -12,7 +12,7 @@ struct PreparedData {
 };
 
 /// Makes what is missing: the tokenizer (trained on the text, vocabulary_size entries) and the data set (each document
-/// followed by end-of-text, with checksums). A tokenizer of another size than vocabulary_size is a DataError. Whole
+/// followed by end-of-text, with checksums). A tokenizer of more than vocabulary_size entries is a DataError. Whole
 /// files only, by rename; a second call finds everything there and only checks it: every token of a data set of up to
 /// 2^28 tokens must be inside the vocabulary (a larger one is for `stoa validate --deep`). data.tokenizer may be empty
 /// where the data set is there. A progress line each 2 seconds.
