@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <charconv>
 #include <cmath>
 
 namespace stoa {
@@ -30,6 +31,24 @@ std::string scaled(double value, double base, const std::array<const char*, N>& 
 
 std::string format_bytes(double bytes) {
   return scaled(bytes, 1024, std::array{" B", " KiB", " MiB", " GiB", " TiB", " PiB"});
+}
+
+std::optional<std::int64_t> parse_bytes(std::string_view text) {
+  std::int64_t count = 0;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+  if (error != std::errc() || count < 1) return std::nullopt;
+  std::string_view unit = text.substr(static_cast<std::size_t>(stop - text.data()));
+  if (unit.starts_with(' ')) unit.remove_prefix(1);
+  constexpr std::string_view kPrefixes = "KMGT";
+  std::int64_t factor = 1;
+  if (!unit.empty() && unit != "B") {
+    const std::size_t power = kPrefixes.find(unit[0]);
+    const std::string_view rest = unit.substr(1);
+    if (power == std::string_view::npos || (rest != "B" && rest != "iB")) return std::nullopt;
+    for (std::size_t i = 0; i <= power; ++i) factor *= rest == "B" ? 1000 : 1024;
+  }
+  if (count > (std::int64_t{1} << 62) / factor) return std::nullopt;
+  return count * factor;
 }
 
 std::string format_count(double count) {

@@ -15,6 +15,7 @@ constexpr const char* kFormat = "stoa-checkpoint";
 constexpr int kVersion = 1;
 /// The oldest reader that understands what we write.
 constexpr int kReadableFrom = 1;
+constexpr const char* kFileName = "manifest.json";
 constexpr std::uintmax_t kLargestManifest = std::uintmax_t{256} << 20;
 constexpr std::size_t kMostShards = 99999;
 
@@ -101,6 +102,15 @@ std::string lines_of(const std::vector<Json>& objects) {
   return text + "\n  ]";
 }
 
+std::string manifest_text(const std::filesystem::path& folder) {
+  const std::filesystem::path path = folder / kFileName;
+  std::error_code error;
+  const std::uintmax_t bytes = std::filesystem::file_size(path, error);
+  if (error) throw CheckpointError("{}: {}", path.string(), error.message());
+  if (bytes > kLargestManifest) throw CheckpointError("{}: {} bytes is too large for a manifest", path.string(), bytes);
+  return read_text_file(path);
+}
+
 }  // namespace
 
 std::string shard_file_name(int rank, int ranks) { return fmt::format("shard-{:05}-of-{:05}.h5", rank, ranks); }
@@ -132,12 +142,13 @@ Manifest parse_manifest(std::string_view text, std::string_view place) {
 }
 
 Manifest read_manifest(const std::filesystem::path& folder) {
-  const std::filesystem::path path = folder / "manifest.json";
-  std::error_code error;
-  const std::uintmax_t bytes = std::filesystem::file_size(path, error);
-  if (error) throw CheckpointError("{}: {}", path.string(), error.message());
-  if (bytes > kLargestManifest) throw CheckpointError("{}: {} bytes is too large for a manifest", path.string(), bytes);
-  return parse_manifest(read_text_file(path), path.string());
+  return parse_manifest(manifest_text(folder), (folder / kFileName).string());
+}
+
+std::string manifest_digest(const std::filesystem::path& folder) {
+  const std::string text = manifest_text(folder);
+  parse_manifest(text, (folder / kFileName).string());
+  return text.substr(text.size() - kTailEnd.size() - kDigestDigits, kDigestDigits);
 }
 
 }  // namespace stoa::checkpoint

@@ -36,5 +36,7 @@ std::string format_manifest(const Manifest& manifest);
 Manifest parse_manifest(std::string_view text, std::string_view place);
 /// FOLDER/manifest.json. CheckpointError, also where it is missing; StorageError where it cannot be read.
 Manifest read_manifest(const std::filesystem::path& folder);
+/// The digest that FOLDER/manifest.json ends with: it names this checkpoint's content. Errors as read_manifest's.
+std::string manifest_digest(const std::filesystem::path& folder);
 
 }  // namespace stoa::checkpoint

@@ -1,6 +1,7 @@
 #pragma once
-/// Reading at offsets of a shard. Large reads go past the page cache where the file system allows it: after a crash
-/// nothing is cached, and on the disks measured that is ten times as fast as reading ahead through it.
+/// Reading at offsets of a shard. Large reads go past the page cache where the file system allows it and the bytes are
+/// not in it: after a crash nothing is cached, and on the disks measured that is ten times as fast as reading ahead
+/// through it.
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -30,6 +31,8 @@ class ShardInput {
     void operator()(void* memory) const;
   };
 
+  /// Whether all of them came out of the page cache, without a wait for the disk.
+  bool read_cached(std::int64_t offset, std::span<std::byte> into);
   /// Whether direct reading of the blocks around the bytes put all of them into the buffer.
   bool read_direct(std::int64_t begin, std::int64_t end);
 

@@ -27,18 +27,27 @@ void write_all_at(int fd, std::int64_t offset, std::span<const std::byte> bytes,
 
 void ShardOutput::Free::operator()(void* memory) const { std::free(memory); }
 
+ShardOutput::Block ShardOutput::make_block() {
+  Block block(static_cast<std::byte*>(std::aligned_alloc(kBlockBytes, kChunkBytes)));
+  if (!block) throw std::bad_alloc();
+  return block;
+}
+
 ShardOutput::ShardOutput(const std::filesystem::path& path) : path_(path), fd_(open_file(path, O_WRONLY)) {
   direct_ = FileDescriptor(::open(path.c_str(), O_WRONLY | O_DIRECT | O_CLOEXEC));
   if (!direct_) return;
-  block_.reset(static_cast<std::byte*>(std::aligned_alloc(kBlockBytes, kChunkBytes)));
-  if (!block_) throw std::bad_alloc();
+  block_ = make_block();
 }
 
 std::size_t ShardOutput::write_direct(std::int64_t offset, std::span<const std::byte> bytes) {
   const std::size_t whole = bytes.size() - bytes.size() % kBlockBytes;
   if (!direct_ || whole == 0 || offset % kBlockBytes != 0) return 0;
-  std::memcpy(block_.get(), bytes.data(), whole);
-  const ssize_t written = ::pwrite(direct_.get(), block_.get(), whole, offset);
+  const std::byte* from = bytes.data();
+  if (reinterpret_cast<std::uintptr_t>(from) % kBlockBytes != 0) {
+    std::memcpy(block_.get(), bytes.data(), whole);
+    from = block_.get();
+  }
+  const ssize_t written = ::pwrite(direct_.get(), from, whole, offset);
   if (written < 0 && errno == EINTR) return 0;
   if (written < 0 && errno == EINVAL) {
     direct_.reset();  // some file systems open the file and refuse only now

@@ -14,6 +14,13 @@ namespace stoa::checkpoint {
 
 class ShardOutput {
  public:
+  struct Free {
+    void operator()(void* memory) const;
+  };
+  using Block = std::unique_ptr<std::byte, Free>;
+  /// kChunkBytes of memory from which writing needs no copy.
+  static Block make_block();
+
   explicit ShardOutput(const std::filesystem::path& path);
 
   /// StorageError. REQUIRES: bytes.size() <= kChunkBytes.
@@ -23,17 +30,13 @@ class ShardOutput {
   std::int64_t size() const;
 
  private:
-  struct Free {
-    void operator()(void* memory) const;
-  };
-
   /// The leading bytes of `bytes` that direct writing took; 0 where it does not apply.
   std::size_t write_direct(std::int64_t offset, std::span<const std::byte> bytes);
 
   std::filesystem::path path_;
   FileDescriptor fd_;
   FileDescriptor direct_;  ///< empty where the file system has no direct writing
-  std::unique_ptr<std::byte, Free> block_;
+  Block block_;
 };
 
 }  // namespace stoa::checkpoint

@@ -13,14 +13,9 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "shards hold little-endian floats, written as they stand");
 
-std::vector<StoredPiece> plan(std::span<const PieceToSave> pieces) {
-  std::vector<StoredPiece> planned;
-  for (const PieceToSave& piece : pieces) {
-    if (piece.values.empty()) continue;
-    const auto bytes = static_cast<std::int64_t>(piece.values.size_bytes());
-    planned.push_back({piece.tensor, piece.box, 0, bytes, std::vector<std::uint64_t>(chunks_of(bytes))});
-  }
-  return planned;
+StoredPiece planned(const GlobalTensor& tensor, const parallel::Box& box) {
+  const std::int64_t bytes = box.elements() * static_cast<std::int64_t>(sizeof(float));
+  return {tensor, box, 0, bytes, std::vector<std::uint64_t>(chunks_of(bytes))};
 }
 
 /// Hashes and writes chunk by chunk, so that the bytes come from memory once.
@@ -35,15 +30,13 @@ void write_piece(ShardOutput& output, StoredPiece& stored, std::span<const std::
   }
 }
 
-}  // namespace
-
-ShardRecord write_shard(const std::filesystem::path& path, std::span<const PieceToSave> pieces) {
-  std::vector<StoredPiece> stored = plan(pieces);
+/// `write_pieces` writes each stored piece and fills in its checksums.
+template <typename WritePieces>
+ShardRecord write_laid_out(const std::filesystem::path& path, std::vector<StoredPiece>& stored,
+                           WritePieces write_pieces) {
   const TablePlace place = create_hdf5_shard(path, stored);
   ShardOutput output(path);
-  auto next = stored.begin();
-  for (const PieceToSave& piece : pieces)
-    if (!piece.values.empty()) write_piece(output, *next++, std::as_bytes(piece.values));
+  write_pieces(output);
   const std::string table = format_piece_table(stored);
   if (static_cast<std::int64_t>(table.size()) != place.bytes)
     throw InternalError("{}: the piece table grew from {} to {} bytes", path.string(), place.bytes, table.size());
@@ -53,6 +46,36 @@ ShardRecord write_shard(const std::filesystem::path& path, std::span<const Piece
                     table_bytes.subspan(at, std::min<std::size_t>(kChunkBytes, table_bytes.size() - at)));
   output.sync();
   return {path.filename().string(), output.size(), place.offset, place.bytes, xxh3_128_hex(table_bytes)};
+}
+
+}  // namespace
+
+ShardRecord write_shard(const std::filesystem::path& path, std::span<const PieceToSave> pieces) {
+  std::vector<StoredPiece> stored;
+  for (const PieceToSave& piece : pieces)
+    if (!piece.values.empty()) stored.push_back(planned(piece.tensor, piece.box));
+  return write_laid_out(path, stored, [&](ShardOutput& output) {
+    auto next = stored.begin();
+    for (const PieceToSave& piece : pieces)
+      if (!piece.values.empty()) write_piece(output, *next++, std::as_bytes(piece.values));
+  });
+}
+
+ShardRecord write_shard(const std::filesystem::path& path, std::span<const PieceToProduce> pieces) {
+  std::vector<StoredPiece> stored;
+  std::int64_t largest = 0;
+  for (const PieceToProduce& piece : pieces) {
+    stored.push_back(planned(piece.tensor, piece.box));
+    largest = std::max(largest, piece.box.elements());
+  }
+  return write_laid_out(path, stored, [&](ShardOutput& output) {
+    std::vector<float> values(static_cast<std::size_t>(largest));
+    for (std::size_t i = 0; i < pieces.size(); ++i) {
+      const auto into = std::span(values).first(static_cast<std::size_t>(pieces[i].box.elements()));
+      pieces[i].values(into);
+      write_piece(output, stored[i], std::as_bytes(into));
+    }
+  });
 }
 
 }  // namespace stoa::checkpoint

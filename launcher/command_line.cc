@@ -41,6 +41,8 @@ int parse_and_run(std::vector<std::string> words, const Streams& streams) {
   commands.push_back(add_run(program));
   commands.push_back(add_eval(program));
   commands.push_back(add_sample(program));
+  commands.push_back(add_export(program));
+  commands.push_back(add_import(program));
   commands.push_back(add_report(program));
   commands.push_back(add_data_prepare(program));
   for (auto& command : add_data_sets(program)) commands.push_back(std::move(command));

@@ -51,6 +51,8 @@ std::unique_ptr<Command> add_tokenizer_train(CLI::App& program);
 std::unique_ptr<Command> add_tokenizer_encode(CLI::App& program);
 std::unique_ptr<Command> add_tokenizer_decode(CLI::App& program);
 std::unique_ptr<Command> add_tokenizer_show(CLI::App& program);
+std::unique_ptr<Command> add_export(CLI::App& program);
+std::unique_ptr<Command> add_import(CLI::App& program);
 std::unique_ptr<Command> add_report(CLI::App& program);
 std::unique_ptr<Command> add_completion(CLI::App& program);
 

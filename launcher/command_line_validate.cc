@@ -6,6 +6,7 @@
 #include "stoa/launcher/data_files.h"
 #include "stoa/launcher/machine_choice.h"
 #include "stoa/launcher/run_report.h"
+#include "stoa/trainer/loop/starting_point.h"
 
 namespace stoa::launcher {
 namespace {
@@ -24,9 +25,13 @@ class Validate final : public Command {
     const cluster::MachineSettings machine = cluster::read_machine(machine_file(experiment, words_.file));
     const std::string data =
         without_data_ ? "not looked at" : check_data(experiment, deep_ ? DataDepth::kEverything : DataDepth::kShape);
-    fmt::print(streams.out, "{} is right\nmodel    {}: {} parameters\nmachine  {}: {}\ndata     {}\n", words_.file,
+    std::string start;
+    if (const std::string& folder = experiment.training.start_from; !folder.empty())
+      start = fmt::format("start    {}: step {}\n", folder,
+                          check_start(folder, make_parameter_table(experiment.model)).step);
+    fmt::print(streams.out, "{} is right\nmodel    {}: {} parameters\nmachine  {}: {}\ndata     {}\n{}", words_.file,
                describe_model(experiment.model), format_grouped(parameter_count(experiment.model)), machine.name,
-               machine.description, data);
+               machine.description, data, start);
     return 0;
   }
 

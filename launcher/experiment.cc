@@ -99,6 +99,7 @@ void describe_training(YamlFields& fields, trainer::TrainingSettings& training) 
   fields.field("seed", training.seed);
   fields.field("deterministic", training.deterministic);
   fields.field("log_every", training.log_every, kSteps);
+  fields.field("start_from", training.start_from, Presence::kOptional);
   fields.section("spike", training.spike, describe_spike);
 }
 

@@ -9,6 +9,7 @@
 #include "stoa/base/error.h"
 #include "stoa/base/log.h"
 #include "stoa/base/processors.h"
+#include "stoa/checkpoint/publication.h"
 #include "stoa/cluster/machine_file.h"
 #include "stoa/cluster/run_record.h"
 #include "stoa/launcher/data_files.h"
@@ -17,6 +18,7 @@
 #include "stoa/launcher/run_directory.h"
 #include "stoa/launcher/run_report.h"
 #include "stoa/launcher/training_process.h"
+#include "stoa/trainer/loop/starting_point.h"
 
 namespace stoa::launcher {
 namespace {
@@ -107,6 +109,7 @@ class LocalRun {
                  experiment_.training.steps);
       return kExitFinished;
     }
+    check_first_weights();
     make_data(experiment_, log_);
     write_spec();
     if (record.state().phase == cluster::RunPhase::kAbsent)
@@ -119,6 +122,13 @@ class LocalRun {
   bool is_finished(const cluster::RunState& state) const {
     const auto outcome = read_outcome(run_.outcome());
     return state.phase == cluster::RunPhase::kFinished && outcome && outcome->step >= experiment_.training.steps;
+  }
+
+  /// Before the data is made, which can take hours. A run that goes on does not need them any more.
+  void check_first_weights() const {
+    const std::string& folder = experiment_.training.start_from;
+    if (folder.empty() || !checkpoint::scan_published(run_.path / "checkpoints").empty()) return;
+    trainer::check_start(folder, trainer::make_parameter_table(experiment_.model));
   }
 
   /// An attempt can have ended after the `stoa` that started it was killed, or been killed with it.

@@ -8,18 +8,12 @@
 #include <vector>
 
 #include "stoa/base/log.h"
+#include "stoa/launcher/checkpoint_choice.h"
 #include "stoa/launcher/experiment.h"
 #include "stoa/trainer/data/tokenizer.h"
 #include "stoa/trainer/model/model.h"
 
 namespace stoa::launcher {
-
-struct ModelChoice {
-  std::filesystem::path experiment_file;
-  std::vector<std::string> overrides;
-  std::filesystem::path checkpoint;  ///< a step-XXXXXXXX folder; empty: the newest whole one of the run
-  int threads = 0;                   ///< 0: every processor this process may use
-};
 
 class TrainedModel {
  public:
@@ -38,7 +32,6 @@ class TrainedModel {
 
  private:
   void load(const std::filesystem::path& folder, Log& log);
-  void load_newest(Log& log);
 
   Experiment experiment_;
   trainer::Tokenizer tokenizer_;

@@ -131,6 +131,7 @@ struct TrainingSettings {
   std::uint64_t seed = 1;      ///< of initial weights and dropout
   bool deterministic = false;  ///< the same bits for any number of data ranks
   std::int64_t log_every = 1;  ///< steps between progress lines where there is no terminal
+  std::string start_from;  ///< a step-XXXXXXXX folder whose weights a fresh run begins with; empty: drawn by the seed
   SpikeSettings spike;
 };
 

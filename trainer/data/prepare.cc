@@ -51,8 +51,8 @@ void train_and_save(const TextInputs& inputs, const std::filesystem::path& path,
 }
 
 void check_size(const DataSettings& settings, const Tokenizer& tokenizer, std::int64_t vocabulary_size) {
-  if (tokenizer.vocabulary_size() != vocabulary_size)
-    throw DataError("{}: the tokenizer has {} entries, but model.vocabulary_size is {}", settings.tokenizer,
+  if (tokenizer.vocabulary_size() > vocabulary_size)
+    throw DataError("{}: the tokenizer has {} entries, more than model.vocabulary_size {}", settings.tokenizer,
                     tokenizer.vocabulary_size(), vocabulary_size);
 }
 

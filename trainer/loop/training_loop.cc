@@ -6,9 +6,11 @@
 
 #include "stoa/base/error.h"
 #include "stoa/base/units.h"
+#include "stoa/checkpoint/rank_agreement.h"
 #include "stoa/trainer/data/data_identity.h"
 #include "stoa/trainer/kernels/peak.h"
 #include "stoa/trainer/loop/evaluation.h"
+#include "stoa/trainer/loop/starting_point.h"
 #include "stoa/trainer/model/identity.h"
 #include "stoa/trainer/model/parameter_pieces.h"
 #include "stoa/trainer/optimizer/learning_rate.h"
@@ -18,14 +20,6 @@ namespace {
 
 SumOrder sum_order(const TrainingSettings& training) {
   return training.deterministic ? SumOrder::kTree : SumOrder::kFast;
-}
-
-/// What must be the same for the losses to go on as if nothing had happened.
-Json identity(const LoopSettings& settings) {
-  return {{"seed", settings.training.seed},
-          {"global_batch", settings.training.global_batch},
-          {"precision", settings.training.precision == Precision::kBf16 ? "bf16" : "fp32"},
-          {"model", model_identity(settings.model)}};
 }
 
 }  // namespace
@@ -54,22 +48,51 @@ TrainingLoop::TrainingLoop(const LoopSettings& settings, LoopParts parts)
   peak_gflops_ = peak[0];
 }
 
+/// What must be the same, beside the data, for the losses to go on as if nothing had happened.
+Json TrainingLoop::identity() const {
+  Json identity = {{"seed", settings_.training.seed},
+                   {"global_batch", settings_.training.global_batch},
+                   {"precision", settings_.training.precision == Precision::kBf16 ? "bf16" : "fp32"},
+                   {"model", model_identity(settings_.model)}};
+  if (!start_digest_.empty()) identity["start_from"] = start_digest_;
+  return identity;
+}
+
+void TrainingLoop::resume(const checkpoint::CheckpointState& saved) {
+  const std::string place = "checkpoint of step " + std::to_string(saved.step);
+  const Json before = json_field<Json>(saved.state, "identity", place);
+  // The weights it began with are in it: where they came from need not be there any more.
+  start_digest_ = before.is_object() ? before.value("start_from", "") : "";
+  if (start_digest_.empty() != settings_.training.start_from.empty())
+    throw CheckpointError("{}: the run was {}begun from another checkpoint's weights, but training.start_from is '{}'",
+                          place, start_digest_.empty() ? "not " : "", settings_.training.start_from);
+  require_same_identity(before, identity(), place);
+  require_same_data(before.value("data", Json()), parts_.data_identity, place + ".data");
+  step_ = saved_step_ = saved.step;
+  updates_ = json_field<std::int64_t>(saved.state, "updates", place);
+  spikes_.restore(json_field<Json>(saved.state, "spikes", place), place);
+  parts_.log.info("resumed from step {}", step_);
+}
+
+void TrainingLoop::begin() {
+  const std::string& folder = settings_.training.start_from;
+  if (folder.empty())
+    return initialize_parameters(parts_.queue, table_, settings_.training.seed, parameters_.masters());
+  StartingPoint start;
+  checkpoint::on_all_ranks(parts_.ranks, "starting weights",
+                           [&] { start = load_start(folder, table_, parameters_.masters()); });
+  start_digest_ = start.digest;
+  if (parts_.ranks.rank() == 0) parts_.log.info("begins with the weights of {}, step {}", folder, start.step);
+}
+
 void TrainingLoop::start() {
   auto pieces = pieces_to_load(table_, "parameters", parameters_.masters());
   for (auto& piece : pieces_to_load(table_, "adam_m", optimizer_.first_moments())) pieces.push_back(std::move(piece));
   for (auto& piece : pieces_to_load(table_, "adam_v", optimizer_.second_moments())) pieces.push_back(std::move(piece));
-  if (const auto saved = parts_.store.load_newest(pieces, parts_.ranks)) {
-    const std::string place = "checkpoint of step " + std::to_string(saved->step);
-    const auto before = json_field<Json>(saved->state, "identity", place);
-    require_same_identity(before, identity(settings_), place);
-    require_same_data(before.value("data", Json()), parts_.data_identity, place + ".data");
-    step_ = saved_step_ = saved->step;
-    updates_ = json_field<std::int64_t>(saved->state, "updates", place);
-    spikes_.restore(json_field<Json>(saved->state, "spikes", place), place);
-    parts_.log.info("resumed from step {}", step_);
-  } else {
-    initialize_parameters(parts_.queue, table_, settings_.training.seed, parameters_.masters());
-  }
+  if (const auto saved = parts_.store.load_newest(pieces, parts_.ranks))
+    resume(*saved);
+  else
+    begin();
   parameters_.refresh_copies(parts_.queue);
   parts_.metrics.write({{"kind", "start"},
                         {"step", step_},
@@ -157,7 +180,7 @@ void TrainingLoop::save() {
   for (auto& piece : pieces_to_save(table_, "adam_m", optimizer_.first_moments(), ranks, rank)) pieces.push_back(piece);
   for (auto& piece : pieces_to_save(table_, "adam_v", optimizer_.second_moments(), ranks, rank))
     pieces.push_back(piece);
-  Json identities = identity(settings_);
+  Json identities = identity();
   identities["data"] = parts_.data_identity;
   const Json state = {{"identity", identities},
                       {"consumed_samples", step_ * settings_.training.global_batch},

@@ -57,8 +57,8 @@ class TrainingLoop {
   /// Collective. Allocates everything; nothing of size is allocated in a step after the first.
   TrainingLoop(const LoopSettings& settings, LoopParts parts);
 
-  /// Collective: resumes from the newest whole checkpoint, or initialises, and trains to the last step or to a request
-  /// to stop.
+  /// Collective: resumes from the newest whole checkpoint, or begins with the weights of training.start_from or with
+  /// new ones, and trains to the last step or to a request to stop.
   LoopOutcome run();
 
  private:
@@ -69,6 +69,9 @@ class TrainingLoop {
   };
 
   void start();
+  void resume(const checkpoint::CheckpointState& saved);
+  void begin();
+  Json identity() const;
   StepResult step();
   void report(const StepResult& result, double step_s);
   void evaluate_held_out();
@@ -91,6 +94,7 @@ class TrainingLoop {
   std::int64_t step_ = 0;
   std::int64_t updates_ = 0;
   std::int64_t saved_step_ = -1;
+  std::string start_digest_;  ///< of the checkpoint that the first weights came from; empty: none
 };
 
 /// Micro-batches of each of `data_ranks` ranks in one step. REQUIRES: check_training passed.

@@ -23,5 +23,15 @@ TEST(Units, GroupsDigitsByThree) {
   EXPECT_EQ(format_grouped(999), "999");
 }
 
+TEST(Units, SizesAreReadInPowersOf1000And1024) {
+  EXPECT_EQ(parse_bytes("257"), 257);
+  EXPECT_EQ(parse_bytes("257B"), 257);
+  EXPECT_EQ(parse_bytes("5GB"), 5'000'000'000);
+  EXPECT_EQ(parse_bytes("5 GiB"), std::int64_t{5} << 30);
+  EXPECT_EQ(parse_bytes("33KB"), 33'000);
+  for (const char* wrong : {"", "GB", "0GB", "-1GB", "5G", "5gb", "5GBs", "5  GB", "1.5GB", "99999999999TB", "5iB"})
+    EXPECT_EQ(parse_bytes(wrong), std::nullopt) << wrong;
+}
+
 }  // namespace
 }  // namespace stoa

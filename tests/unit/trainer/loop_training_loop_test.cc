@@ -263,6 +263,52 @@ TEST_F(LoopThreadRanksTraining, ACheckpointOfAnotherModelIsRefusedByTheTensorTha
   EXPECT_THAT(refusal(), HasSubstr("layers.0.feed_forward"));
 }
 
+TEST_F(LoopThreadRanksTraining, BeginsWithTheWeightsOfAnotherRunOnAnyRanksAndNeedsThemOnlyOnce) {
+  settings_.training.steps = 4;
+  settings_.optimizer.warmup_steps = 1;
+  attempt(2, "1");
+  const double left_at = lines("evaluation").back().at("loss");
+  std::filesystem::rename(run_ / "checkpoints", run_ / "first");
+  settings_.training.start_from = run_ / "first" / "step-00000004";
+  settings_.training.steps = 12;
+  std::map<std::string, Json> one_rank;
+  for (const int ranks : {1, 4}) {
+    begin_anew();
+    attempt(ranks, "1");
+    const auto evaluations = lines("evaluation");
+    EXPECT_EQ(evaluations.front().at("step"), 0);
+    EXPECT_EQ(evaluations.front().at("loss").get<double>(), left_at);
+    if (one_rank.empty()) one_rank = numbers();
+    EXPECT_EQ(numbers(), one_rank);
+  }
+  begin_anew();
+  stop_after_ = 3;
+  attempt(2, "1");
+  std::filesystem::remove_all(run_ / "first");
+  stop_after_ = -1;
+  attempt(1, "2");
+  EXPECT_EQ(numbers(), one_rank);
+  settings_.training.start_from.clear();
+  EXPECT_THAT(refusal(),
+              HasSubstr("the run was begun from another checkpoint's weights, but training.start_from is ''"));
+}
+
+TEST_F(LoopThreadRanksTraining, WeightsOfAnotherModelAreRefusedByWhatDiffers) {
+  settings_.training.steps = 4;
+  settings_.optimizer.warmup_steps = 1;
+  attempt(1, "1");
+  settings_.training.start_from = run_ / "checkpoints" / "step-00000004";
+  EXPECT_THAT(refusal(), HasSubstr("the run was not begun from another checkpoint's weights"));
+  std::filesystem::rename(run_ / "checkpoints", run_ / "first");
+  settings_.training.start_from = run_ / "first" / "step-00000004";
+  settings_.model.width = 12;
+  settings_.model = resolved(settings_.model);
+  EXPECT_THAT(refusal(), HasSubstr("step-00000004.model.width was 10 when"));
+  settings_.model.width = 10;
+  settings_.training.start_from = run_ / "first" / "step-00000005";
+  EXPECT_THAT(refusal(), HasSubstr("step-00000005/manifest.json"));
+}
+
 TEST(LoopSteps, MicroBatchesAreSharedEvenly) {
   EXPECT_EQ(micro_batches_per_rank({.global_batch = 24, .micro_batch = 2}, 1), 12);
   EXPECT_EQ(micro_batches_per_rank({.global_batch = 24, .micro_batch = 2}, 3), 4);

@@ -1,0 +1,20 @@
+#pragma once
+/// config.json of the transformers library, to and from Stoa's settings.
+#include <cstdint>
+#include <string_view>
+
+#include "stoa/base/json.h"
+#include "stoa/checkpoint/safetensors_values.h"
+#include "stoa/trainer/settings.h"
+
+namespace stoa::trainer {
+
+/// REQUIRES: check_expressible found nothing. `end_of_text` also begins a text, as Stoa's samples do.
+Json transformers_config(const ModelSettings& resolved_model, std::int32_t end_of_text, checkpoint::FloatType dtype);
+
+/// The model that a config.json of LlamaForCausalLM, Qwen3ForCausalLM or GPT2LMHeadModel describes, resolved, with the
+/// library's defaults for what it leaves out. DataError "PLACE: ..." naming the key where it is of another kind or asks
+/// for what Stoa does not compute: another rotary scaling, sliding windows, biases, another activation, quantisation.
+ModelSettings model_from_transformers(const Json& config, std::string_view place);
+
+}  // namespace stoa::trainer
