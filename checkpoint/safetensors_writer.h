@@ -7,15 +7,18 @@
 #include <vector>
 
 #include "stoa/checkpoint/safetensors_header.h"
-#include "stoa/checkpoint/shard_output.h"
 
 namespace stoa::checkpoint {
 
-/// One file: the header stands before the first value is written, whole blocks go past the page cache.
+/// One file: the header stands before the first value is written, whole blocks go past the page cache. Blocks are
+/// written by a thread of its own while the caller fills the next ones, three of them at most.
 class SafetensorsWriter {
  public:
-  /// Creates `path`, which must not exist. StorageError, also of every other function.
+  /// Creates `path`, which must not exist. StorageError, also of every other function; what the thread could not write
+  /// is thrown by the next call.
   SafetensorsWriter(const std::filesystem::path& path, std::vector<SafetensorsEntry> entries);
+  /// Without finish() the file is not whole.
+  ~SafetensorsWriter();
 
   /// The next bytes of the data.
   void append(std::span<const std::byte> bytes);
@@ -23,14 +26,8 @@ class SafetensorsWriter {
   void finish();
 
  private:
-  void write_block();
-
-  std::filesystem::path path_;
-  std::int64_t bytes_ = 0;  ///< of the whole file
-  std::int64_t offset_ = 0;
-  ShardOutput::Block block_ = ShardOutput::make_block();
-  std::size_t filled_ = 0;  ///< of the block
-  std::unique_ptr<ShardOutput> output_;
+  struct State;
+  std::unique_ptr<State> state_;
 };
 
 }  // namespace stoa::checkpoint
