@@ -1,7 +1,7 @@
 """Token ids of `stoa tokenizer encode` against Hugging Face's `tokenizers`: tokenizers trained here by their library in GPT-2's and Llama
 3's style, on text of many scripts, code, emoji, random characters, broken UTF-8 and random bytes; and transformers opens them.
 
-tokenizer_ids_test.py [--megabytes N] [--vocabulary FILE]...: N megabytes of text in all (6). --vocabulary: tokenizer.json files to use
+tokenizer_ids_test.py [--megabytes N] [--vocabulary FILE]...: N megabytes of text in all (20). --vocabulary: tokenizer.json files to use
 instead of those trained here.
 
 Their library takes str only. For text that is not valid UTF-8 it cuts the text with each invalid byte replaced by a private-use character,
@@ -242,7 +242,7 @@ def check_transformers(path):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--megabytes", type=float, default=6)
+    parser.add_argument("--megabytes", type=float, default=20)
     parser.add_argument("--vocabulary", type=pathlib.Path, action="append", default=[])
     parser.add_argument("--seed", type=int, default=3)
     options = parser.parse_args()
