@@ -62,9 +62,18 @@ int exit_code_of(const std::exception& failure) {
   return stoa::exit_code(known != nullptr ? known->kind() : stoa::ErrorKind::kInternal);
 }
 
+/// For MPI_Init; where the spec is wrong, all ranks tell so after it.
+double start_deadline_s(const stoa::launcher::RankOptions& options) {
+  try {
+    return stoa::launcher::read_experiment(options.spec).parallel.deadline_s;
+  } catch (const stoa::Error&) {
+    return stoa::trainer::ParallelSettings().deadline_s;
+  }
+}
+
 /// Runs a rank between MPI_Init and MPI_Finalize; a failure ends all ranks with its code.
 void run_rank(const stoa::launcher::RankOptions& options) {
-  stoa::parallel::MpiSession session;
+  stoa::parallel::MpiSession session(start_deadline_s(options));
   stoa::Log log(stderr, "stoa-train");
   try {
     const double deadline_s = stoa::launcher::read_experiment(options.spec).parallel.deadline_s;

@@ -2,17 +2,54 @@
 
 #include <mpi.h>
 
+#include <chrono>
+#include <condition_variable>
 #include <cstdlib>
 #include <exception>
+#include <mutex>
+#include <thread>
 
 #include "stoa/base/error.h"
 
 namespace stoa::parallel {
+namespace {
 
-MpiSession::MpiSession() : uncaught_at_start_(std::uncaught_exceptions()) {
+/// While it lives, the process may wait for the other ranks for so long and no longer. A thread, because nothing else
+/// of a process inside MPI_Init comes to run.
+class WaitLimit {
+ public:
+  WaitLimit(const char* call, double deadline_s) : thread_([this, call, deadline_s] { watch(call, deadline_s); }) {}
+  ~WaitLimit() {
+    {
+      const std::scoped_lock lock(mutex_);
+      over_ = true;
+    }
+    changed_.notify_all();
+    thread_.join();
+  }
+
+ private:
+  void watch(const char* call, double deadline_s) {
+    std::unique_lock lock(mutex_);
+    if (changed_.wait_for(lock, std::chrono::duration<double>(deadline_s), [this] { return over_; })) return;
+    fmt::print(stderr, "stoa-train: error: {} waited {} s for the other ranks: one never came, or died unseen\n", call,
+               deadline_s);
+    std::_Exit(exit_code(ErrorKind::kComm));
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool over_ = false;
+  std::thread thread_;  // last: it uses the others
+};
+
+}  // namespace
+
+MpiSession::MpiSession(double deadline_s) : deadline_s_(deadline_s), uncaught_at_start_(std::uncaught_exceptions()) {
   int started = 0;
   MPI_Initialized(&started);
   if (started != 0) throw ConfigError("MPI was started before in this process; there is one MPI session a process");
+  const WaitLimit limit("MPI_Init", deadline_s);
   int level = MPI_THREAD_SINGLE;
   if (MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &level) != MPI_SUCCESS)
     throw CommError("MPI_Init_thread failed: start the ranks with mpirun or srun --mpi=pmix");
@@ -27,6 +64,7 @@ MpiSession::MpiSession() : uncaught_at_start_(std::uncaught_exceptions()) {
 
 MpiSession::~MpiSession() {
   if (std::uncaught_exceptions() > uncaught_at_start_) abort(exit_code(ErrorKind::kInternal));
+  const WaitLimit limit("MPI_Finalize", deadline_s_);
   MPI_Finalize();
 }
 

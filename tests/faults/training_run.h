@@ -127,7 +127,7 @@ class TrainingFolder {
                                 << "training: {steps: 20, global_batch: 8, micro_batch: 2, precision: fp32, "
                                    "deterministic: true}\n"
                                    "optimizer: {learning_rate: 3e-3, schedule: constant, warmup_steps: 3}\n"
-                                   "parallel: {data: 2, threads_per_rank: 1, deadline_s: 60}\n"
+                                   "parallel: {data: 2, threads_per_rank: 1, deadline_s: 20}\n"
                                    "checkpoint: {every_steps: 5}\n"
                                    "evaluation: {every_steps: 10, batches: 2}\n"
                                    "cluster: {machine: local}\n";

@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <regex>
+
 #include "stoa/tests/faults/training_run.h"
 
 namespace stoa::faults {
@@ -140,6 +143,25 @@ TEST(TrainingRun, EndsAtOnceWhenAskedTwice) {
   const CommandEnd end = folder.finish(*stoa, 20);
   EXPECT_THAT(end.process.exit_code, AnyOf(128 + SIGINT, kExitSaved)) << end.err;
   EXPECT_THAT(end.err, HasSubstr("stopping at once"));
+  EXPECT_TRUE(folder.nothing_is_running());
+}
+
+TEST(TrainingRun, EndsWhereAnotherRankNeverComes) {
+  TrainingFolder folder;
+  ASSERT_EQ(folder.run("run").process.exit_code, kExitFinished);
+  const auto words = [](const std::string& program) { return std::vector<std::string>{"-np", "1", program}; };
+  std::vector<std::string> job = {"/usr/bin/env", "mpirun", "--oversubscribe", "--bind-to", "none"};
+  for (const std::string& word : words(fs::path(STOA_PROGRAM).parent_path() / "stoa-train")) job.push_back(word);
+  const fs::path spec = folder.path() / "spec.yaml";
+  std::ofstream(spec) << std::regex_replace(read_text_file(folder.run_directory("run") / "spec.yaml"),
+                                            std::regex("deadline_s: .*"), "deadline_s: 2");
+  job.push_back(spec.string());
+  job.push_back(":");
+  for (const std::string& word : words("/bin/sleep")) job.push_back(word);
+  job.push_back("600");
+  const CommandEnd end = folder.finish(*folder.start(job), 30);
+  EXPECT_NE(end.process.exit_code, kExitFinished);
+  EXPECT_THAT(end.err, HasSubstr("MPI_Init waited 2 s for the other ranks"));
   EXPECT_TRUE(folder.nothing_is_running());
 }
 
