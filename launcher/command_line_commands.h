@@ -2,6 +2,7 @@
 /// The subcommands, one file each: add_X declares the words of X and returns what runs them. To add one: write
 /// command_line_X.cc, declare add_X here, and add its line to command_line.cc.
 #include <CLI/CLI.hpp>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -33,6 +34,20 @@ struct ExperimentWords {
 void add_experiment_words(CLI::App& app, ExperimentWords& words);
 /// --threads N of the commands that compute in this process.
 void add_threads(CLI::App& app, int& threads);
+
+/// An option that is one of a few words, of which `value` is the default.
+template <typename T>
+void add_choice(CLI::App& app, const std::string& option, T& value, const std::map<std::string, T>& choices,
+                const std::string& description) {
+  std::string begins_as;
+  for (const auto& [word, chosen] : choices)
+    if (chosen == value) begins_as = word;
+  app.add_option_function<std::string>(
+         option, [&value, choices](const std::string& word) { value = choices.at(word); }, description)
+      ->type_name("WORD")
+      ->default_str(begins_as)
+      ->check(CLI::IsMember(choices));
+}
 
 /// A subcommand like `data`, whose own subcommands are one Command each; made at the first call.
 CLI::App& command_group(CLI::App& program, const std::string& name, const std::string& description);

@@ -20,10 +20,12 @@ class DataPrepare final : public Command {
         ->type_name("")
         ->expected(0, -1);
     app()
-        .add_option("--text", options_.text, "Files, folders or patterns in quotation marks")
-        ->type_name("GLOB")
+        .add_option("--text", options_.text, "Instead of FILE: files, folders or patterns")
+        ->type_name("FILE")
         ->expected(1, -1);
-    app().add_option("--tokenizer", options_.tokenizer, "With --text: tokenizer.json")->type_name("FILE");
+    app()
+        .add_option("--tokenizer", options_.tokenizer, "With --text: its tokenizer.json, which must be there")
+        ->type_name("FILE");
     app().add_option("--prefix", options_.prefix, "With --text: makes PREFIX.bin and PREFIX.idx")->type_name("PREFIX");
     app()
         .add_option("--text-field", options_.text_field, "With --text: the string of a JSON line that is the document")
@@ -35,9 +37,9 @@ class DataPrepare final : public Command {
         ->capture_default_str();
     add_threads(app(), options_.threads);
     app().footer(
-        "Text or JSON lines (.jsonl, .ndjson), plain or with .gz or .zst. Killed at any moment, the same command goes "
-        "on\n"
-        "and makes the same bytes.");
+        "Text or JSON lines (.jsonl, .ndjson), plain or with .gz or .zst. Killed at any moment, the same command\n"
+        "goes on and makes the same bytes.\n\n" +
+        app().get_footer());
   }
 
   int run(const Streams& streams) override {

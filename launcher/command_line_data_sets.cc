@@ -1,5 +1,3 @@
-#include <map>
-
 #include "stoa/base/log.h"
 #include "stoa/launcher/command_line_commands.h"
 #include "stoa/launcher/data_sets.h"
@@ -8,8 +6,8 @@ namespace stoa::launcher {
 namespace {
 
 void add_format(CLI::App& app, TextOrJson& format) {
-  static const std::map<std::string, TextOrJson> kFormats = {{"text", TextOrJson::kText}, {"json", TextOrJson::kJson}};
-  app.add_option("--format", format, "text or json")->type_name("FORMAT")->transform(CLI::Transformer(kFormats));
+  add_choice<TextOrJson>(app, "--format", format, {{"text", TextOrJson::kText}, {"json", TextOrJson::kJson}},
+                         "For people or for programs");
 }
 
 void add_prefix(CLI::App& app, std::string& prefix) {

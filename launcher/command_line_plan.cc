@@ -46,7 +46,7 @@ class PlanCommand final : public Command {
     }
     const Plan planned = plan(experiment, machine, assumptions_);
     fmt::print(streams.out, "{}", plan_text(planned, machine, assumptions_));
-    fmt::print(streams.out, "{}", mixture_part(experiment));
+    if (const std::string part = mixture_part(experiment); !part.empty()) fmt::print(streams.out, "{}\n", part);
     if (memory_) fmt::print(streams.out, "\n{}", rank_memory(experiment, planned.placement).describe());
     return 0;
   }

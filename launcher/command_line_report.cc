@@ -13,12 +13,10 @@ class Report final : public Command {
   explicit Report(CLI::App& program)
       : Command(program.add_subcommand("report", "Show what a run did and cost; writes RUN/report.html")) {
     app().add_option("RUN", directory_, "The run's directory: runs/NAME")->required()->type_name("");
-    app()
-        .add_option("--format", format_, "terminal, html, json or csv, to standard output")
-        ->type_name("FORMAT")
-        ->transform(CLI::Transformer(std::map<std::string, Format>{
-            {"terminal", Format::kTerminal}, {"html", Format::kHtml}, {"json", Format::kJson}, {"csv", Format::kCsv}}))
-        ->default_str("terminal");
+    add_choice<Format>(
+        app(), "--format", format_,
+        {{"terminal", Format::kTerminal}, {"html", Format::kHtml}, {"json", Format::kJson}, {"csv", Format::kCsv}},
+        "To standard output");
     app()
         .add_option("--columns", columns_, "Width of the terminal form")
         ->type_name("NUMBER")

@@ -1,23 +1,18 @@
-#include <map>
-
 #include "stoa/launcher/command_line_commands.h"
 #include "stoa/launcher/tokenizer_commands.h"
 
 namespace stoa::launcher {
 namespace {
 
-CLI::App& tokenizer_group(CLI::App& program) { return command_group(program, "tokenizer", "Text to tokens and back"); }
+CLI::App& tokenizer_group(CLI::App& program) { return command_group(program, "tokenizer", "Work on tokenizers"); }
 
 void add_tokenizer_word(CLI::App& app, std::string& tokenizer) {
   app.add_option("TOKENIZER", tokenizer, "A tokenizer.json of GPT-2's or Llama 3's style")->required()->type_name("");
 }
 
 void add_format(CLI::App& app, IdFormat& format) {
-  app.add_option("--format", format, "How ids are written: text (decimal numbers) or binary (int32, little-endian)")
-      ->type_name("FORMAT")
-      ->transform(
-          CLI::Transformer(std::map<std::string, IdFormat>{{"text", IdFormat::kText}, {"binary", IdFormat::kBinary}})
-              .description(""));
+  add_choice<IdFormat>(app, "--format", format, {{"text", IdFormat::kText}, {"binary", IdFormat::kBinary}},
+                       "Of ids: decimal numbers or little-endian int32");
 }
 
 class TokenizerEncode final : public Command {

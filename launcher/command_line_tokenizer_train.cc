@@ -1,7 +1,8 @@
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <filesystem>
-#include <map>
 
 #include "stoa/base/durable_file.h"
 #include "stoa/base/error.h"
@@ -9,13 +10,11 @@
 #include "stoa/base/processors.h"
 #include "stoa/base/units.h"
 #include "stoa/launcher/command_line_commands.h"
+#include "stoa/launcher/data_files.h"
 #include "stoa/trainer/data/tokenizer_training.h"
 
 namespace stoa::launcher {
 namespace {
-
-const std::map<std::string, trainer::PreTokenizer> kPreTokenizers = {{"gpt2", trainer::PreTokenizer::kGpt2},
-                                                                     {"llama3", trainer::PreTokenizer::kLlama3}};
 
 class TokenizerTrain final : public Command {
  public:
@@ -23,26 +22,25 @@ class TokenizerTrain final : public Command {
       : Command(tokenizer.add_subcommand(
             "train", "Learn a byte-level BPE tokenizer.json from text or JSON lines, plain or .gz or .zst")) {
     app()
-        .add_option("--text", inputs_.files, "Files: .jsonl and .ndjson are JSON lines, all others text")
+        .add_option("--text", text_, "Files, folders or patterns; .jsonl and .ndjson are JSON lines, all others text")
         ->required()
         ->type_name("FILE");
     app()
         .add_option("--vocabulary", training_.vocabulary_size, "Entries: 256 bytes, merges and <|endoftext|>")
         ->required()
-        ->type_name("N");
+        ->type_name("N")
+        ->check(CLI::Range(257, 1 << 24));
     app().add_option("--out", out_, "The file to make; it must not be there")->required()->type_name("FILE");
-    app()
-        .add_option("--pre-tokenizer", pre_tokenizer_, "Whose pattern cuts the text: gpt2 or llama3")
-        ->type_name("NAME")
-        ->capture_default_str()
-        ->check(CLI::IsMember(kPreTokenizers));
+    add_choice<trainer::PreTokenizer>(
+        app(), "--pre-tokenizer", training_.pre_tokenizer,
+        {{"gpt2", trainer::PreTokenizer::kGpt2}, {"llama3", trainer::PreTokenizer::kLlama3}},
+        "Whose pattern cuts the text");
     add_threads(app(), threads_);
     app()
-        .add_option("--memory", memory_bytes_,
+        .add_option("--memory", memory_,
                     "For words and pairs; words that do not fit go through a scratch file beside --out")
         ->type_name("SIZE")
-        ->default_str("2GiB")
-        ->transform(CLI::AsSizeValue(false));
+        ->capture_default_str();
     app()
         .add_option("--text-field", inputs_.text_field, "Of a JSON line: the string that is the document")
         ->type_name("NAME")
@@ -58,10 +56,14 @@ class TokenizerTrain final : public Command {
     if (std::filesystem::exists(out_))
       throw UsageError("{}: is there already, and data sets may depend on it; name another file or remove it", out_);
     if (!std::filesystem::is_directory(folder)) throw StorageError("{}: no such folder", folder.string());
-    training_.pre_tokenizer = kPreTokenizers.at(pre_tokenizer_);
+    if (::access(folder.c_str(), W_OK) != 0)
+      throw StorageError("{}: nothing can be written there: {}", folder.string(), errno_message(errno));
     training_.threads = threads_ > 0 ? threads_ : static_cast<int>(allowed_processors().size());
-    training_.memory_bytes = static_cast<std::int64_t>(memory_bytes_);
+    const auto memory_bytes = parse_bytes(memory_);
+    if (!memory_bytes) throw UsageError("--memory {}: expected a size such as 2GiB or 500MB", memory_);
+    training_.memory_bytes = *memory_bytes;
     training_.scratch_folder = folder;
+    inputs_.files = text_files(text_, "--text");
     Log log(streams.err, "stoa");
     const trainer::TrainedTokenizer trained = trainer::train_tokenizer(training_, inputs_, log);
     write_file_durably(out_, trained.tokenizer.to_json());
@@ -72,12 +74,12 @@ class TokenizerTrain final : public Command {
   }
 
  private:
+  std::vector<std::string> text_;
   trainer::TextInputs inputs_;
   trainer::TokenizerTraining training_;
   std::string out_;
-  std::string pre_tokenizer_ = "gpt2";
   int threads_ = 0;
-  std::uint64_t memory_bytes_ = std::uint64_t{2} << 30;
+  std::string memory_ = "2GiB";
 };
 
 }  // namespace

@@ -84,9 +84,10 @@ void print_description(std::FILE* out, const Json& d) {
   fmt::print(out, "  checksums  {:>15}\n", d.at("checksums").get<bool>() ? "there" : "none");
 }
 
-void print_document(std::FILE* out, const Json& shown) {
-  fmt::print(out, "\ndocument {}, {} tokens:\n{}\n", shown.at("document").get<std::int64_t>(),
-             format_grouped(shown.at("tokens")),
+void print_document(std::FILE* out, const Json& shown, std::int64_t most_tokens) {
+  const std::int64_t tokens = shown.at("tokens");
+  fmt::print(out, "\ndocument {}, {} tokens{}:\n{}\n", shown.at("document").get<std::int64_t>(), format_grouped(tokens),
+             tokens > most_tokens ? fmt::format(", the first {}", most_tokens) : "",
              shown.contains("text") ? printable(shown.at("text").get<std::string>()) : dumped(shown.at("ids"), -1));
 }
 
@@ -169,7 +170,7 @@ int run_data_inspect(const InspectOptions& options, std::FILE* out) {
     return 0;
   }
   print_description(out, description);
-  for (const Json& document : shown) print_document(out, document);
+  for (const Json& document : shown) print_document(out, document, options.document ? dataset.tokens() : kShownTokens);
   return 0;
 }
 

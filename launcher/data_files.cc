@@ -119,6 +119,13 @@ Experiment with_one_set(const Experiment& experiment, const trainer::DataSource&
   return one;
 }
 
+/// DataError where the source's data set is absent and cannot be made.
+void require_text(const trainer::DataSource& source) {
+  if (source.text.empty() && !is_file(source.prefix + ".idx"))
+    throw DataError("{}.idx: no such data set, and source {} of data.sources names no text to make it from",
+                    source.prefix, source.name);
+}
+
 /// Of a mixture that has no tokenizer yet: trained on the text of all sources.
 void make_shared_tokenizer(const Experiment& experiment, Log& log, int threads) {
   const trainer::DataSettings& data = experiment.data;
@@ -138,6 +145,7 @@ std::string check_data(const Experiment& experiment, DataDepth depth) {
   const auto& sources = experiment.data.sources;
   if (sources.empty()) return check_set(experiment, depth);
   std::string text = fmt::format("a mixture of {} sources", sources.size());
+  for (const trainer::DataSource& source : sources) require_text(source);
   for (const trainer::DataSource& source : sources)
     text += fmt::format("\n         {}: {}", source.name, check_set(with_one_set(experiment, source), depth));
   return text + mixture_part(experiment);
@@ -145,6 +153,7 @@ std::string check_data(const Experiment& experiment, DataDepth depth) {
 
 void make_data(const Experiment& experiment, Log& log, int threads) {
   if (experiment.data.sources.empty()) return make_set(experiment, log, threads);
+  for (const trainer::DataSource& source : experiment.data.sources) require_text(source);
   if (!is_file(experiment.data.tokenizer)) make_shared_tokenizer(experiment, log, threads);
   for (const trainer::DataSource& source : experiment.data.sources)
     make_set(with_one_set(experiment, source), log, threads);

@@ -55,11 +55,11 @@ int run_data_prepare_text(const PrepareTextOptions& options, std::FILE* out, Log
     throw UsageError("--text needs --tokenizer and --prefix; or give an experiment, whose data: names them");
   std::error_code ignored;
   if (!std::filesystem::is_regular_file(options.tokenizer, ignored))
-    throw DataError("{}: no such tokenizer; stoa data prepare EXPERIMENT trains one", options.tokenizer);
+    throw DataError("{}: no such tokenizer; stoa tokenizer train makes one", options.tokenizer);
   trainer::DataSettings data;
   data.prefix = options.prefix;
   data.tokenizer = options.tokenizer;
-  data.text = text_files(options.text);
+  data.text = text_files(options.text, "--text");
   data.text_field = options.text_field;
   data.document_separator = options.separator;
   const std::int64_t entries = trainer::Tokenizer::load(options.tokenizer).vocabulary_size();

@@ -57,7 +57,9 @@ std::string mixture_part(const Experiment& e) {
   };
   if (e.data.sources.empty() || !std::all_of(e.data.sources.begin(), e.data.sources.end(), is_there)) return "";
   const trainer::TrainingData data(e.data, e.model.context_length, {e.training.steps, e.training.global_batch});
-  return "\n" + mixture_table(e, data);
+  std::string table = "\n" + mixture_table(e, data);
+  table.pop_back();  // of the last line: who shows a part ends it
+  return table;
 }
 
 }  // namespace stoa::launcher

@@ -119,8 +119,10 @@ void encode_files(const trainer::Tokenizer& tokenizer, const std::vector<std::st
 
 void decode_file(const trainer::Tokenizer& tokenizer, const std::string& file, IdFormat format, std::FILE* out) {
   const Input input(file);
-  write(tokenizer.decode(format == IdFormat::kBinary ? read_binary(input.text(), file) : read_text(input.text(), file)),
-        out);
+  const std::string place = file == "-" ? "standard input" : file;
+  write(
+      tokenizer.decode(format == IdFormat::kBinary ? read_binary(input.text(), place) : read_text(input.text(), place)),
+      out);
 }
 
 void show_tokenizer(const trainer::Tokenizer& tokenizer, ShowAs as, std::FILE* out) {

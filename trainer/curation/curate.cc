@@ -179,7 +179,9 @@ std::optional<CurationRecord> record_of_before(const CurationSettings& settings)
     throw StorageError("{}: was made at {} {}; remove it or choose another output", settings.output, record.created,
                        difference);
   };
-  if (record.recipe != settings.recipe) refuse(fmt::format("by another recipe ({})", record.name));
+  if (record.recipe != settings.recipe)
+    refuse(fmt::format("by another recipe ({}); the first difference is {}", record.name,
+                       Json::diff(record.recipe, settings.recipe).front().value("path", "")));
   const std::vector<std::string>& files = settings.sources.files;
   if (record.sources.size() != files.size())
     refuse(fmt::format("from {} source files, now there are {}", record.sources.size(), files.size()));
@@ -249,9 +251,9 @@ CurationRecord curate(const CurationSettings& settings, int threads, CurationMod
     write_description(record, folder->path());
     folder->publish();
   }
-  log.info("{}: {} of {} documents stay, {} of text, in {}", settings.output, format_grouped(record.documents),
-           format_grouped(ordered.documents_in()), format_bytes(static_cast<double>(record.bytes)),
-           format_duration(clock.monotonic_s() - began_s));
+  log.info("{}{}: {} of {} documents stay, {} of text, in {}", folder ? "" : "dry run, nothing written to ",
+           settings.output, format_grouped(record.documents), format_grouped(ordered.documents_in()),
+           format_bytes(static_cast<double>(record.bytes)), format_duration(clock.monotonic_s() - began_s));
   return record;
 }
 

@@ -15,8 +15,10 @@ std::string curation_summary(const CurationRecord& record) {
                          format_bytes(static_cast<double>(step.bytes_out)), reasons);
   }
   while (table.find(" \n") != std::string::npos) table.erase(table.find(" \n"), 1);
-  return table + fmt::format("{} documents stay, {} of text, in {} files\n", format_grouped(record.documents),
-                             format_bytes(static_cast<double>(record.bytes)), record.outputs.size());
+  const std::size_t files = record.outputs.size();
+  return table + fmt::format("{} documents stay, {} of text{}\n", format_grouped(record.documents),
+                             format_bytes(static_cast<double>(record.bytes)),
+                             files == 0 ? "" : fmt::format(", in {} file{}", files, files == 1 ? "" : "s"));
 }
 
 }  // namespace stoa::trainer

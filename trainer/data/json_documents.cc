@@ -54,7 +54,7 @@ struct JsonDocuments::State {
         throw DataError("{}:{}: \"{}\" is not a string", file, number, text_field);
       found = true;
     }
-    if (!found) throw DataError("{}:{}: the object has no \"{}\" (data.text_field)", file, number, text_field);
+    if (!found) throw DataError("{}:{}: the object has no \"{}\" (text_field)", file, number, text_field);
     return text;
   }
 };

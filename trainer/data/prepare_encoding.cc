@@ -139,7 +139,9 @@ EncodedText encode_files(const TextInputs& inputs, const Tokenizer& tokenizer, c
   DatasetInProgress dataset(prefix, type, depends_on, log);
   if (!dataset.is_whole()) encode_the_rest(inputs, tokenizer, type, threads, dataset, progress);
   const PreparedUpTo& all = dataset.up_to();
-  if (all.documents == 0) throw DataError("{}: no text in it (data.text)", inputs.files.front());
+  if (all.documents == 0)
+    throw DataError("{}: no text in it{}", inputs.files.front(),
+                    inputs.files.size() > 1 ? fmt::format(", nor in {} other files", inputs.files.size() - 1) : "");
   const Json files = files_of(inputs);
   for (std::size_t file = 0; file < files.size(); ++file)
     if (files[file] != depends_on.at("files")[file])

@@ -78,7 +78,9 @@ class Events : public nlohmann::json_sax<Json> {
   }
 
   bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception& failure) override {
-    throw DataError("{}: not valid JSON: {}", place_, failure.what());
+    const std::string_view what = failure.what();  // "[json.exception.parse_error.101] ..."
+    const std::size_t mark = what.find("] ");
+    throw DataError("{}: not valid JSON: {}", place_, mark == what.npos ? what : what.substr(mark + 2));
   }
 
  private:

@@ -24,7 +24,7 @@ std::vector<std::filesystem::path> yaml_files(const std::filesystem::path& folde
 
 TEST(Configs, EveryExperimentIsRightAndNamesAMachineThatIsThere) {
   const auto files = yaml_files(kConfigs);
-  EXPECT_GE(files.size(), 5U);
+  EXPECT_GE(files.size(), 6U);
   for (const auto& file : files) {
     SCOPED_TRACE(file);
     const Experiment experiment = read_experiment(file);
@@ -53,6 +53,15 @@ TEST(Configs, RealModelsHaveTheirPublishedSizes) {
   EXPECT_EQ(parameters_of("llama_70b.yaml"), 68'976'648'192);
   EXPECT_GE(parameters_of("quickstart.yaml"), 4'000'000);
   EXPECT_LE(parameters_of("quickstart.yaml"), 10'000'000);
+}
+
+TEST(Configs, TheMixtureHasTwoSourcesTwoStagesAndMaskedDocuments) {
+  const trainer::DataSettings data = read_experiment(kConfigs / "mixture.yaml").data;
+  ASSERT_EQ(data.sources.size(), 2U);
+  ASSERT_EQ(data.stages.size(), 1U);
+  EXPECT_TRUE(data.mask_documents);
+  EXPECT_TRUE(data.reset_positions);
+  EXPECT_EQ(trainer::weights_of(data, &data.stages[0]), (std::vector<double>{0.9, 0.6}));
 }
 
 TEST(Configs, FlopsOfATokenAreSixForAProductParameterAndCausalAttentionOnce) {

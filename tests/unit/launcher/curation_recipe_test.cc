@@ -132,7 +132,7 @@ TEST_F(DataCurate, WritesPartsRecordAndDescription) {
   EXPECT_THAT(again.err, HasSubstr("is there already, made by this recipe"));
   const Result other = curate({"samples=1"});
   EXPECT_EQ(other.code, exit_code(ErrorKind::kStorage));
-  EXPECT_THAT(other.err, HasSubstr("by another recipe (small)"));
+  EXPECT_THAT(other.err, HasSubstr("by another recipe (small); the first difference is /"));
 }
 
 TEST_F(DataCurate, TellsErrorsByTheirKind) {

@@ -37,6 +37,8 @@ TEST_F(TokenizerTrain, MakesTheSameTokenizerFromTextAndJsonLines) {
   EXPECT_EQ(train("text.txt", "a.json", {"--vocabulary", "265", "--separator", "---", "--threads", "1"}), 0);
   EXPECT_EQ(train("lines.jsonl", "b.json", {"--vocabulary", "265", "--text-field", "body", "--memory", "3MiB"}), 0);
   EXPECT_EQ(trainer::read_bytes(folder_ / "a.json"), trainer::read_bytes(folder_ / "b.json"));
+  EXPECT_EQ(train("*.jsonl", "c.json", {"--vocabulary", "265", "--text-field", "body"}), 0);
+  EXPECT_EQ(trainer::read_bytes(folder_ / "a.json"), trainer::read_bytes(folder_ / "c.json"));
   EXPECT_THAT(out_.text(), HasSubstr("b.json: 265 entries from 2 documents, "));
   EXPECT_THAT(err_.text(), HasSubstr(" different words in 2 documents"));
 }
@@ -60,6 +62,8 @@ TEST_F(TokenizerTrain, RefusesWithTheKindOfErrorAndMakesNothing) {
   EXPECT_EQ(train("text.txt", "a.json", {"--vocabulary", "9999"}), exit_code(ErrorKind::kData));
   EXPECT_EQ(train("text.txt", "a.json", {"--vocabulary", "265", "--memory", "3KiB"}), exit_code(ErrorKind::kData));
   EXPECT_EQ(train("text.txt", "a.json", {"--vocabulary", "many"}), exit_code(ErrorKind::kUsage));
+  EXPECT_EQ(train("text.txt", "a.json", {"--vocabulary", "256"}), exit_code(ErrorKind::kUsage));
+  EXPECT_EQ(train("text.txt", "a.json", {"--vocabulary", "265", "--memory", "2 lots"}), exit_code(ErrorKind::kUsage));
   EXPECT_THAT(err_.text(), AllOf(HasSubstr("there.json: is there already"), HasSubstr("no.txt"),
                                  HasSubstr("a vocabulary of 9999 needs more text"), HasSubstr("3.00 KiB of memory")));
   EXPECT_FALSE(std::filesystem::exists(folder_ / "a.json"));
