@@ -4,9 +4,9 @@
 
 #include "stoa/base/durable_file.h"
 #include "stoa/base/error.h"
+#include "stoa/base/new_folder.h"
 #include "stoa/base/units.h"
 #include "stoa/launcher/export_card.h"
-#include "stoa/launcher/new_folder.h"
 #include "stoa/trainer/interchange/foreign_tensors.h"
 #include "stoa/trainer/interchange/transformers_config.h"
 #include "stoa/trainer/interchange/weights_out.h"
