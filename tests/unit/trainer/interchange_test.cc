@@ -236,6 +236,9 @@ std::int64_t status_kb(const std::string& key) {
 void forget_peak() { std::ofstream("/proc/self/clear_refs") << 5; }
 
 TEST_F(Interchange, MemoryStaysBoundedHoweverLargeTheModel) {
+#if defined(__SANITIZE_ADDRESS__)
+  GTEST_SKIP() << "the sanitizer keeps what was freed: there is no peak to measure";
+#endif
   // 60 M parameters, 240 MB, made as they are written.
   ModelSettings model = odd_model(ModelFamily::kGpt2);
   model.width = 1040;
