@@ -77,14 +77,14 @@ SafetensorsModel::SafetensorsModel(const std::filesystem::path& folder) {
   const std::filesystem::path single = folder / "model.safetensors";
   const std::filesystem::path index = folder / "model.safetensors.index.json";
   std::error_code ignored;
-  if (std::filesystem::exists(index, ignored)) {
+  if (std::filesystem::exists(single, ignored)) {
+    files_.emplace_back(single);
+    for (const SafetensorsEntry& entry : files_[0].entries()) tensors_[entry.name] = {&files_[0], &entry};
+  } else if (std::filesystem::exists(index, ignored)) {
     read_index(index);
-    return;
-  }
-  if (!std::filesystem::exists(single, ignored))
+  } else {
     throw DataError("{}: neither model.safetensors nor model.safetensors.index.json is there", folder.string());
-  files_.emplace_back(single);
-  for (const SafetensorsEntry& entry : files_[0].entries()) tensors_[entry.name] = {&files_[0], &entry};
+  }
 }
 
 void SafetensorsModel::read_index(const std::filesystem::path& index) {

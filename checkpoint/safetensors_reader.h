@@ -34,8 +34,9 @@ class SafetensorsFile {
   std::int64_t data_offset_ = 0;
 };
 
-/// The tensors of FOLDER/model.safetensors, or of the files that FOLDER/model.safetensors.index.json names: DataError
-/// where neither is there, or where index and files do not say the same, naming the tensor.
+/// The tensors of FOLDER/model.safetensors, or without it of the files that FOLDER/model.safetensors.index.json names,
+/// as transformers chooses: DataError where neither is there, or where index and files do not say the same, naming the
+/// tensor.
 class SafetensorsModel {
  public:
   explicit SafetensorsModel(const std::filesystem::path& folder);

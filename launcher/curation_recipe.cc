@@ -21,6 +21,7 @@ constexpr YamlChoice<StepKind> kSteps[] = {{"exact_duplicates", StepKind::kExact
                                            {"c4", StepKind::kC4},
                                            {"pii", StepKind::kPii}};
 constexpr YamlChoice<TextForm> kForms[] = {{"folded", TextForm::kFolded}, {"bytes", TextForm::kBytes}};
+constexpr YamlChoice<Compression> kCompressions[] = {{"zstd", Compression::kZstd}, {"none", Compression::kNone}};
 constexpr YamlChoice<PersonalDataAction> kActions[] = {{"replace", PersonalDataAction::kReplace},
                                                        {"drop", PersonalDataAction::kDrop},
                                                        {"keep", PersonalDataAction::kKeep}};
@@ -143,6 +144,7 @@ void describe_recipe(YamlFields& fields, CurationSettings& settings) {
   describe_facts(fields, settings.facts);
   fields.field("output", settings.output, Presence::kRequired);
   fields.field("part_bytes", settings.part_bytes, WholeRange{.least = 1, .most = std::int64_t{1} << 40});
+  fields.choice("compression", settings.compression, kCompressions);
   fields.field("samples", settings.samples, WholeRange{.least = 0, .most = 1000});
   fields.section("sources", settings.sources, describe_sources);
   fields.list("steps", settings.steps, describe_step);

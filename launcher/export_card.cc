@@ -65,6 +65,13 @@ void add_report(std::string& card, const RunDirectory& run) {
       table;
 }
 
+/// Metrics and report tell nothing of a checkpoint that another run or an import made.
+bool is_of(const RunDirectory& run, const std::filesystem::path& checkpoint) {
+  std::error_code ignored;
+  const std::filesystem::path step = std::filesystem::canonical(checkpoint, ignored);
+  return !step.empty() && std::filesystem::equivalent(step.parent_path(), run.path / "checkpoints", ignored);
+}
+
 /// What cannot be told is left out: a card is not worth losing an export.
 template <typename Add>
 void add_if_known(std::string& card, Add add) {
@@ -81,27 +88,29 @@ void add_if_known(std::string& card, Add add) {
 std::string model_card(const CardFacts& facts) {
   const Experiment& e = facts.experiment;
   const RunDirectory run{e.run_directory};
-  const Json& state = facts.manifest.state;
+  const checkpoint::Manifest& manifest = facts.checkpoint.manifest();
+  const Json& state = manifest.state;
+  const bool is_of_run = is_of(run, facts.checkpoint.folder());
   std::string card = fmt::format(
       "---\nlibrary_name: transformers\npipeline_tag: text-generation\ntags:\n- stoa\n# license, language, datasets: "
       "{}\n---\n\n"
       "# {}\n\nA language model pretrained with Stoa and exported from step {}.\n\n| | |\n|---|---|\n",
-      kHuman, e.name, facts.manifest.step);
+      kHuman, e.name, manifest.step);
   row(card, "Model", describe_model(e.model));
   row(card, "Architecture", facts.architecture);
   row(card, "Parameters", format_grouped(trainer::parameter_count(e.model)));
   row(card, "Stored as", facts.dtype);
-  row(card, "Steps", format_grouped(facts.manifest.step));
+  row(card, "Steps", format_grouped(manifest.step));
   if (state.is_object() && state.contains("consumed_samples") && state.at("consumed_samples").is_number_integer())
     row(card, "Tokens seen", format_grouped(state.at("consumed_samples").get<std::int64_t>() * e.model.context_length));
-  add_if_known(card, [&] { add_losses(card, run, facts.manifest.step); });
-  row(card, "Checkpoint", fmt::format("made {}, manifest digest {}", facts.manifest.created, facts.digest));
+  if (is_of_run) add_if_known(card, [&] { add_losses(card, run, manifest.step); });
+  row(card, "Checkpoint", fmt::format("made {}, manifest digest {}", manifest.created, facts.digest));
   row(card, "Exported by", "Stoa " STOA_VERSION);
   card +=
       "\n## How it was trained\n\nWhat the checkpoint itself remembers, fingerprints of the data among it.\n\n| | "
       "|\n|---|---|\n";
   rows_of(card, "", state.is_object() ? state.value("identity", Json::object()) : Json::object());
-  add_if_known(card, [&] { add_report(card, run); });
+  if (is_of_run) add_if_known(card, [&] { add_report(card, run); });
   for (const char* section : {"Intended use", "Limitations, risks and biases",
                               "Training data: what it is, where from, under which licence", "Licence", "Contact"})
     card += fmt::format("\n## {}\n\n{}\n", section, kHuman);

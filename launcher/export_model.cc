@@ -4,9 +4,9 @@
 
 #include "stoa/base/durable_file.h"
 #include "stoa/base/error.h"
+#include "stoa/base/new_folder.h"
 #include "stoa/base/units.h"
 #include "stoa/launcher/export_card.h"
-#include "stoa/launcher/new_folder.h"
 #include "stoa/trainer/interchange/foreign_tensors.h"
 #include "stoa/trainer/interchange/transformers_config.h"
 #include "stoa/trainer/interchange/weights_out.h"
@@ -68,20 +68,20 @@ class Exporter {
 
   void write_texts(const std::filesystem::path& folder, const checkpoint::CheckpointReader& reader) const {
     const std::int32_t end = tokenizer_.end_of_text();
-    const std::string end_text = tokenizer_.decode(std::span(&end, 1));
+    const std::int32_t begin = tokenizer_.begin_of_text().value_or(end);
     const auto write_json = [&](const char* name, const Json& json) {
       write_file_durably(folder / name, json.dump(2) + "\n");
     };
-    write_json("config.json", trainer::transformers_config(experiment_.model, end, options_.dtype));
-    write_json("generation_config.json", {{"bos_token_id", end}, {"eos_token_id", end}, {"do_sample", true}});
+    write_json("config.json", trainer::transformers_config(experiment_.model, {begin, end}, options_.dtype));
+    write_json("generation_config.json", {{"bos_token_id", begin}, {"eos_token_id", end}, {"do_sample", true}});
     write_json("tokenizer_config.json", {{"tokenizer_class", "PreTrainedTokenizerFast"},
-                                         {"bos_token", end_text},
-                                         {"eos_token", end_text},
+                                         {"bos_token", tokenizer_.decode(std::span(&begin, 1))},
+                                         {"eos_token", tokenizer_.decode(std::span(&end, 1))},
                                          {"clean_up_tokenization_spaces", false},
                                          {"model_max_length", experiment_.model.context_length}});
     write_file_durably(folder / "tokenizer.json", tokenizer_.to_json());
     write_file_durably(folder / "README.md",
-                       model_card({experiment_, reader.manifest(), checkpoint::manifest_digest(reader.folder()),
+                       model_card({experiment_, reader, checkpoint::manifest_digest(reader.folder()),
                                    std::string(trainer::architecture_name(experiment_.model)),
                                    options_.dtype == checkpoint::FloatType::kBf16 ? "bfloat16" : "float32"}));
   }

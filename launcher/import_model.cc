@@ -4,11 +4,11 @@
 
 #include "stoa/base/durable_file.h"
 #include "stoa/base/error.h"
+#include "stoa/base/new_folder.h"
 #include "stoa/base/units.h"
 #include "stoa/checkpoint/publication.h"
 #include "stoa/checkpoint/streamed_checkpoint.h"
 #include "stoa/launcher/experiment.h"
-#include "stoa/launcher/new_folder.h"
 #include "stoa/launcher/run_report.h"
 #include "stoa/trainer/data/tokenizer.h"
 #include "stoa/trainer/interchange/transformers_config.h"

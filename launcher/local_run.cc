@@ -101,7 +101,7 @@ class LocalRun {
   int run() {
     std::filesystem::create_directories(run_.path);
     RunLock lock(run_.lock());
-    refuse_another_experiment(run_, experiment_);
+    refuse_another_experiment(run_, spec());
     cluster::RunRecord record(run_.events());
     close_open_attempt(record);
     if (is_finished(record.state())) {
@@ -143,15 +143,19 @@ class LocalRun {
       record.close_lost_attempt(sign);
   }
 
+  /// The machine by name, also where the experiment gives its file.
+  Experiment spec() const {
+    Experiment spec = experiment_;
+    spec.cluster.machine = machine_file_.stem().string();
+    return spec;
+  }
+
   /// The machine goes into the run's directory with the spec: prices of this run never change under it.
   void write_spec() {
     std::filesystem::create_directories(run_.machines());
-    const std::string stem = machine_file_.stem().string();
-    const std::filesystem::path copy = run_.machines() / (stem + ".yaml");
+    const std::filesystem::path copy = run_.machines() / (machine_file_.stem().string() + ".yaml");
     if (!std::filesystem::exists(copy)) write_file_durably(copy, read_text_file(machine_file_));
-    Experiment spec = experiment_;
-    spec.cluster.machine = stem;
-    write_file_durably(run_.spec(), experiment_yaml(spec));
+    write_file_durably(run_.spec(), experiment_yaml(spec()));
   }
 
   std::int64_t processors_held() const {

@@ -50,7 +50,8 @@ struct Outcome {
 std::optional<Outcome> read_outcome(const std::filesystem::path& file);
 
 /// ConfigError that names the keys, where the experiment that began the run would train another model. More steps,
-/// other ranks, another rhythm of checkpoints, evaluations and log lines are welcome.
+/// other ranks, another rhythm of checkpoints, evaluations and log lines are welcome. The machine of `experiment` is a
+/// name, as in the run's spec.
 void refuse_another_experiment(const RunDirectory& run, const Experiment& experiment);
 
 }  // namespace stoa::launcher

@@ -3,13 +3,12 @@
 #include <gtest/gtest.h>
 #include <zlib.h>
 
-#include <chrono>
 #include <random>
 
 #include "stoa/base/compress.h"
 #include "stoa/base/durable_file.h"
 #include "stoa/base/error.h"
-#include "stoa/base/process.h"
+#include "stoa/tests/faults/kill_when.h"
 #include "stoa/tests/faults/small_disk.h"
 #include "stoa/tests/unit/trainer/data_scratch.h"
 #include "stoa/trainer/data/tokenizer.h"
@@ -103,18 +102,6 @@ class PrepareFaults : public testing::Test {
 
   trainer::ScratchFolder folder_;
 };
-
-/// Kills the process once `is_so` or lets it end; whether it was killed.
-bool kill_when(Process& process, const std::function<bool()>& is_so) {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-  while (!process.poll() && std::chrono::steady_clock::now() < deadline)
-    if (is_so()) {
-      process.signal(SIGKILL);
-      return process.wait().signal == SIGKILL;
-    }
-  EXPECT_TRUE(process.poll()) << "no end after a minute";
-  return false;
-}
 
 TEST_F(PrepareFaults, KilledAtManyMomentsItGoesOnToTheSameBytes) {
   const fs::path expected = whole();

@@ -56,9 +56,9 @@ namespace stoa::fuzz {
 std::vector<std::string> seeds() {
   std::vector<SafetensorsEntry> entries = {{"model.embed.weight", "F32", {33, 65}}, {"bias", "BF16", {7}}};
   trainer::ModelSettings model{.layers = 2, .width = 30, .heads = 3, .vocabulary_size = 263, .context_length = 33};
-  const std::string llama = trainer::transformers_config(trainer::resolved(model), 262, FloatType::kF32).dump();
+  const std::string llama = trainer::transformers_config(trainer::resolved(model), {262, 262}, FloatType::kF32).dump();
   model.family = trainer::ModelFamily::kGpt2;
-  const std::string gpt2 = trainer::transformers_config(trainer::resolved(model), 262, FloatType::kF32).dump();
+  const std::string gpt2 = trainer::transformers_config(trainer::resolved(model), {262, 262}, FloatType::kF32).dump();
   return {format_safetensors_header(entries).substr(8),
           R"({"metadata": {"total_size": 7}, "weight_map": {"a": "model-00001-of-00002.safetensors"}})", llama, gpt2};
 }

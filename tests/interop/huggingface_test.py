@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 
+import byte_level
 import numpy
 import safetensors
 import torch
@@ -26,6 +27,7 @@ VOCABULARY, CONTEXT = 307, 65
 (SCRATCH / "configs/machines").mkdir(parents=True)
 shutil.copy(SOURCE / "configs/machines/local.yaml", SCRATCH / "configs/machines")
 PROMPT = "The colonnade was open"
+ODD = "don't  stop\t\u54f2\u5b66 caf\u00e9 1234 \U0001f3db\n\n  x"
 
 SUBJECTS, VERBS = ["reader", "colonnade", "caf\u00e9", "\u54f2\u5b66", "machine"], ["opens", "keeps", "forgets", "teaches"]
 sentences = [f"The {s} {v} the {o}, and {n} of them don't.\n" for s in SUBJECTS for v in VERBS for o in SUBJECTS for n in range(3)]
@@ -149,9 +151,8 @@ def goes_out(name, model):
     tensors = check_files(folder, name == "llama")
     loaded, tokenizer = compare(name, experiment, folder)
     claim(set(loaded.state_dict()) - {"lm_head.weight"} == set(tensors) - {"lm_head.weight"}, f"{name}: every tensor has its name")
-    odd = "don't  stop\t\u54f2\u5b66 caf\u00e9 1234 \U0001f3db\n\n  x"
-    ours = AutoTokenizer.from_pretrained(folder)(odd)["input_ids"]
-    claim(tokenizer.decode(ours) == odd and tokenizer.eos_token_id == VOCABULARY - 1 and tokenizer.model_max_length == CONTEXT,
+    ours = AutoTokenizer.from_pretrained(folder)(ODD)["input_ids"]
+    claim(tokenizer.decode(ours) == ODD and tokenizer.eos_token_id == VOCABULARY - 1 and tokenizer.model_max_length == CONTEXT,
           f"{name}: the tokenizer gives back what it read and knows end and length")
     card = (folder / "README.md").read_text()
     claim(card.startswith("---\n") and card.count("HUMAN REQUIRED") >= 5 and "Training loss at step 3" in card, f"{name}: the card")
@@ -168,7 +169,17 @@ def bf16_is_rounded(experiment, tensors):
     claim(model.dtype == torch.bfloat16, "bf16: transformers loads it as that")
 
 
-def comes_in(name, config, dtype, save):
+def llama3_tokenizer():
+    """A folder with one in Llama 3's style: its pattern, ignore_merges, added tokens, a template that begins a text."""
+    folder = SCRATCH / "llama3"
+    folder.mkdir()
+    (folder / "trained.json").write_text(byte_level.trained("llama3", sentences, VOCABULARY - 2), encoding="utf-8")
+    transformers.PreTrainedTokenizerFast(tokenizer_file=str(folder / "trained.json"), bos_token="<|begin_of_text|>", eos_token="<|end_of_text|>",
+                                         clean_up_tokenization_spaces=False).save_pretrained(folder)
+    return folder
+
+
+def comes_in(name, config, dtype, save, tokenizer):
     model = AutoModelForCausalLM.from_config(config).to(dtype)
     with torch.no_grad():
         for parameter_name, parameter in model.named_parameters():
@@ -177,7 +188,7 @@ def comes_in(name, config, dtype, save):
     folder = SCRATCH / f"{name}.made"
     model.save_pretrained(folder, **save)
     for file in ("tokenizer.json", "tokenizer_config.json"):
-        shutil.copy(SCRATCH / "llama.hf" / file, folder)
+        shutil.copy(tokenizer / file, folder)
     stoa("import", folder, "--out", name)
     experiment = SCRATCH / name / "experiment.yaml"
     compare(name, experiment, folder)
@@ -186,7 +197,15 @@ def comes_in(name, config, dtype, save):
     tensors, first = check_files(back, False), check_files(folder, "max_shard_size" in save)
     claim(set(tensors) == set(first) and all(torch.equal(tensors[key], first[key].float()) for key in first),
           f"{name}: in and out again is bit for bit the same")
+    same_tokenizer(name, AutoTokenizer.from_pretrained(folder), AutoTokenizer.from_pretrained(back), json.loads((back / "config.json").read_text()))
     return experiment
+
+
+def same_tokenizer(name, theirs, ours, config):
+    odd = f"{ODD}{theirs.eos_token} and on"
+    claim(ours(odd)["input_ids"] == theirs(odd)["input_ids"] and (ours.bos_token, ours.eos_token) == (theirs.bos_token, theirs.eos_token)
+          and (config["bos_token_id"], config["eos_token_id"]) == (theirs.bos_token_id, theirs.eos_token_id),
+          f"{name}: the tokenizer comes back with the same ids, special tokens, begin {ours.bos_token} and end {ours.eos_token}")
 
 
 def trains_on(name, experiment):
@@ -207,14 +226,15 @@ def trains_on(name, experiment):
 exported = {name: goes_out(name, model) for name, model in VARIANTS.items()}
 bf16_is_rounded(exported["llama"][0], exported["llama"][2])
 
+gpt2_style, llama3_style = SCRATCH / "llama.hf", llama3_tokenizer()
 sizes = dict(vocab_size=VOCABULARY, bos_token_id=VOCABULARY - 1, eos_token_id=VOCABULARY - 1, initializer_range=0.15)
 wide = dict(max_position_embeddings=CONTEXT, num_hidden_layers=2, intermediate_size=51, **sizes)
 llama = comes_in("in_llama", LlamaConfig(hidden_size=48, num_attention_heads=4, num_key_value_heads=2, rope_theta=7000.0, **wide),
-                 torch.float32, {"max_shard_size": "60KB"})
-comes_in("in_llama_tied", LlamaConfig(hidden_size=40, num_attention_heads=5, tie_word_embeddings=True, **wide), torch.bfloat16, {})
+                 torch.float32, {"max_shard_size": "60KB"}, llama3_style)
+comes_in("in_llama_tied", LlamaConfig(hidden_size=40, num_attention_heads=5, tie_word_embeddings=True, **wide), torch.bfloat16, {}, gpt2_style)
 comes_in("in_qwen3", Qwen3Config(hidden_size=45, num_attention_heads=4, num_key_value_heads=1, head_dim=18, **wide),
-         torch.float16, {"max_shard_size": "50KB"})
+         torch.float16, {"max_shard_size": "50KB"}, llama3_style)
 gpt2 = comes_in("in_gpt2", GPT2Config(n_embd=42, n_layer=2, n_head=3, n_positions=CONTEXT, resid_pdrop=0.0, embd_pdrop=0.0,
-                                      attn_pdrop=0.0, **sizes), torch.float32, {})
+                                      attn_pdrop=0.0, **sizes), torch.float32, {}, gpt2_style)
 trains_on("in_llama", llama)
 trains_on("in_gpt2", gpt2)

@@ -12,12 +12,12 @@ import pathlib
 import random
 import sys
 
+import byte_level
 import numpy
 import tokenizers
 from claims import SCRATCH, claim, stoa
-from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from tokenizers import AddedToken, Tokenizer
 
-LLAMA3 = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 PIECE = 250_000  # bytes of a document, about
 FIRST_SUBSTITUTE = 0x10FE00  # + the invalid byte; private use
 
@@ -81,25 +81,8 @@ KINDS = [words, characters, broken, random_bytes, source]
 
 
 def trained(kind, texts):
-    tokenizer = Tokenizer(models.BPE())
-    byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=kind == "gpt2")
-    split = pre_tokenizers.Split(Regex(LLAMA3), "isolated")
-    tokenizer.pre_tokenizer = byte_level if kind == "gpt2" else pre_tokenizers.Sequence([split, byte_level])
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(vocab_size=6000, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False)
-    tokenizer.train_from_iterator(texts, trainer)
-    tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
-    if kind == "gpt2":
-        tokenizer.add_special_tokens(["<|endoftext|>"])
-    else:
-        tokenizer.add_special_tokens(["<|begin_of_text|>", "<|end_of_text|>"])
-        template = processors.TemplateProcessing(single="<|begin_of_text|> $A", pair="<|begin_of_text|> $A <|begin_of_text|>:1 $B:1",
-                                                 special_tokens=[("<|begin_of_text|>", tokenizer.token_to_id("<|begin_of_text|>"))])
-        tokenizer.post_processor = processors.Sequence([processors.ByteLevel(trim_offsets=False), template])
-    written = json.loads(tokenizer.to_str())
-    written["model"]["ignore_merges"] = kind != "gpt2"
     path = SCRATCH / f"{kind}.json"
-    path.write_text(json.dumps(written, ensure_ascii=False), "utf-8")
+    path.write_text(byte_level.trained(kind, texts, 6000), "utf-8")
     return path
 
 

@@ -10,13 +10,11 @@ import sys
 
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 
+from byte_level import LLAMA3
 from claims import SCRATCH, SOURCE, claim, stoa
 
 SEPARATOR = "<|endoftext|>"
 VOCABULARY = 30_011
-LLAMA3 = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
 SCRIPTS = [(0x391, 0x3C9), (0x410, 0x44F), (0x905, 0x939), (0x0E01, 0x0E2E), (0x4E00, 0x4EFF), (0xAC00, 0xACFF), (0x1F600, 0x1F64F)]
 
 

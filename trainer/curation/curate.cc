@@ -206,7 +206,8 @@ CurationRecord curate(const CurationSettings& settings, int threads, CurationMod
   }
   TextChunkReader reader(settings.sources, kChunkBytes, kMostDocumentBytes);
   std::unique_ptr<CuratedFolder> folder;
-  if (mode == CurationMode::kWrite) folder = std::make_unique<CuratedFolder>(settings.output, settings.part_bytes);
+  if (mode == CurationMode::kWrite)
+    folder = std::make_unique<CuratedFolder>(settings.output, settings.part_bytes, settings.compression);
   std::vector<PassStep> steps = pass_steps(settings);
   OrderedPart ordered(settings, steps, folder.get());
   std::deque<PassWorker> workers;

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "stoa/base/compress.h"
 #include "stoa/base/json.h"
 #include "stoa/trainer/curation/c4_step.h"
 #include "stoa/trainer/curation/duplicate_step.h"
@@ -49,6 +50,7 @@ struct CurationSettings {
   std::string output;  ///< folder, which is made
   TextInputs sources;
   std::int64_t part_bytes = std::int64_t{1} << 30;  ///< of a part before compression, a last document aside
+  Compression compression = Compression::kZstd;     ///< of parts; gzip is not written
   std::int64_t samples = 5;                         ///< of each reason of each step in the record
   std::vector<StepSettings> steps;
   /// The whole recipe with every default, for the record; recipe["steps"][i] are the settings of step i.

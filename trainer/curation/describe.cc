@@ -35,6 +35,15 @@ bool is_json_lines(const std::filesystem::path& file) {
   return plain.ends_with(".jsonl") || plain.ends_with(".ndjson");
 }
 
+/// Without values inside of values, however deep they go.
+Json members_of(std::string_view line, const std::string& place) {
+  const auto is_wanted = [](int depth, Json::parse_event_t event, Json&) {
+    return depth == 0 || (event != Json::parse_event_t::object_start && event != Json::parse_event_t::array_start);
+  };
+  Json members = Json::parse(line, is_wanted, false);
+  return members.is_discarded() ? parse_json(line, place) : members;
+}
+
 std::string data_type(const Json& value) {
   if (value.is_string()) return "sc:Text";
   if (value.is_boolean()) return "sc:Boolean";
@@ -49,7 +58,7 @@ std::vector<CroissantField> croissant_fields(const std::filesystem::path& file) 
   const std::string line = first_line(file);
   if (line.empty()) return {};
   const std::string place = file.string() + ":1";
-  const Json object = parse_json(line, place);
+  const Json object = members_of(line, place);
   if (!object.is_object()) throw DataError("{}: the line is no JSON object", place);
   std::vector<CroissantField> fields;
   for (const auto& [key, value] : object.items())

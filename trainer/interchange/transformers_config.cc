@@ -167,15 +167,15 @@ ModelSettings read_gpt2(const Json& json, std::string_view place) {
 
 }  // namespace
 
-Json transformers_config(const ModelSettings& m, std::int32_t end_of_text, checkpoint::FloatType dtype) {
+Json transformers_config(const ModelSettings& m, const TextEnds& ends, checkpoint::FloatType dtype) {
   const char* type = dtype == checkpoint::FloatType::kBf16 ? "bfloat16" : "float32";
   Json config = {{"architectures", {std::string(architecture_name(m))}}};
   config.update(m.family == ModelFamily::kGpt2 ? gpt2_config(m) : llama_config(m));
   config["vocab_size"] = m.vocabulary_size;
   config["tie_word_embeddings"] = m.tied_embedding.value_or(false);
   config["initializer_range"] = m.initial_std;
-  config["bos_token_id"] = end_of_text;
-  config["eos_token_id"] = end_of_text;
+  config["bos_token_id"] = ends.begin;
+  config["eos_token_id"] = ends.end;
   config["use_cache"] = true;
   config["dtype"] = type;
   config["torch_dtype"] = type;  // where transformers before version 5 looks

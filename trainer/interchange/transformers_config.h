@@ -9,8 +9,14 @@
 
 namespace stoa::trainer {
 
-/// REQUIRES: check_expressible found nothing. `end_of_text` also begins a text, as Stoa's samples do.
-Json transformers_config(const ModelSettings& resolved_model, std::int32_t end_of_text, checkpoint::FloatType dtype);
+/// The ids of a tokenizer that begin and end a text; in GPT-2's style they are one.
+struct TextEnds {
+  std::int32_t begin;
+  std::int32_t end;
+};
+
+/// REQUIRES: check_expressible found nothing.
+Json transformers_config(const ModelSettings& resolved_model, const TextEnds& ends, checkpoint::FloatType dtype);
 
 /// The model that a config.json of LlamaForCausalLM, Qwen3ForCausalLM or GPT2LMHeadModel describes, resolved, with the
 /// library's defaults for what it leaves out. DataError "PLACE: ..." naming the key where it is of another kind or asks

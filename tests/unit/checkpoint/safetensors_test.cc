@@ -171,6 +171,8 @@ TEST_F(SafetensorsFiles, IndexAndFilesMustSayTheSame) {
   EXPECT_THAT(model_error(), HasSubstr("'weight_map' is missing"));
   index(std::string(1 << 16, '['));
   EXPECT_THAT(model_error(), HasSubstr("nested deeper"));
+  write_tensor("model.safetensors", "a");
+  EXPECT_EQ(model_error(), "accepted");
 }
 
 TEST(SafetensorsShards, AreCutByTheRuleOfTransformers) {

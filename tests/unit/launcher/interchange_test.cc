@@ -98,6 +98,20 @@ TEST_F(InOut, AnExportHoldsWhatTransformersNeedsAndACardThatClaimsNothingMore) {
   EXPECT_EQ(parse_json(read("hf/tokenizer_config.json"), "t").at("eos_token"), "<|endoftext|>");
 }
 
+TEST_F(InOut, TheCardTellsLossesOfThisRunsCheckpointsOnly) {
+  trainer::write_bytes(
+      folder_ / "run" / "metrics.jsonl",
+      R"({"kind":"step","step":5,"steps":9,"loss":2.5,"gradient_norm":1,"parameter_norm":1,"learning_rate":1e-4,"consumed_tokens":5,"step_s":0.1,"tokens_per_s":10,"model_flops_utilisation":0.4,"peak_gflops":5,"resident_bytes":1,"energy_j":1,"energy_source":"modelled","skipped":"","attempt":"1","time":1764000001})"
+      "\n");
+  ASSERT_EQ(out("hf").code, 0);
+  EXPECT_THAT(read("hf/README.md"), HasSubstr("| Training loss at step 5 | 2.5000 nats a token |"));
+  fs::create_directories(folder_ / "other");
+  fs::copy(folder_ / "run" / "checkpoints" / "step-00000007", folder_ / "other" / "step-00000007");
+  const Said said = out("hf2", {"--checkpoint", at("other/step-00000007/")});
+  ASSERT_EQ(said.code, 0) << said.err;
+  EXPECT_THAT(read("hf2/README.md"), testing::Not(HasSubstr("loss")));
+}
+
 TEST_F(InOut, NothingIsReplacedAndNothingIsLeftBehind) {
   ASSERT_EQ(out("hf").code, 0);
   const Said again = out("hf/");

@@ -157,6 +157,17 @@ TEST_F(LocalRunTest, RefusesToGoOnWithAnotherModelAndAllowsMoreSteps) {
   }
 }
 
+TEST_F(LocalRunTest, GoesOnWithAMachineThatIsGivenAsAFileAndRefusesAnother) {
+  const std::string file = (folder_ / "machines/local.yaml").string();
+  EXPECT_EQ(run("finish", {"cluster.machine=" + file}), kExitFinished);
+  EXPECT_EQ(read_experiment(run_.spec()).cluster.machine, "local");
+  EXPECT_EQ(run("finish", {"cluster.machine=" + file, "training.steps=4"}), kExitFinished);
+  EXPECT_EQ(run("finish", {"cluster.machine=local", "training.steps=5"}), kExitFinished);
+  EXPECT_EQ(state().attempts.size(), 3U);
+  std::filesystem::copy(file, folder_ / "machines/other.yaml");
+  EXPECT_THROW(run("finish", {"cluster.machine=other", "training.steps=6"}), ConfigError);
+}
+
 TEST_F(LocalRunTest, TwoAtOnceInOneDirectoryAreRefusedWithTheOthersNumber) {
   std::filesystem::create_directories(run_.path);
   const RunLock held(run_.lock());

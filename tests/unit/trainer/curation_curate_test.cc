@@ -168,7 +168,20 @@ TEST_F(Curate, SaysThatItIsThereAndRefusesAnotherRecipeAndOtherSources) {
   what.recipe["samples"] = 3;
   EXPECT_THAT(message_of<StorageError>([&] { run(what); }), HasSubstr("by another recipe (test)"));
   std::filesystem::remove(scratch_ / "out/record.json");
-  EXPECT_THAT(message_of<StorageError>([&] { run(what); }), HasSubstr("is there already"));
+  EXPECT_THAT(message_of<UsageError>([&] { run(what); }), HasSubstr("is there already"));
+}
+
+TEST_F(Curate, TakesAnOutputThatEndsInASlashAndDeepObjectsAndWritesPlainParts) {
+  const std::string deep = "{\"tree\":" + std::string(901, '[') + std::string(901, ']') + ",\"text\":\"stays\"}\n";
+  write_bytes(scratch_ / "a.jsonl", deep);
+  CurationSettings what = settings({"a.jsonl"}, {step(StepKind::kExactDuplicates)});
+  what.output += "/";
+  what.compression = Compression::kNone;
+  const CurationRecord record = run(what);
+  EXPECT_EQ(read_bytes(scratch_ / "out/part-00000.jsonl"), deep);
+  EXPECT_EQ(record.outputs.at(0).path, "part-00000.jsonl");
+  EXPECT_EQ(run(what).documents, 1);
+  EXPECT_THAT(names_in(scratch_.path()), ElementsAre("a.jsonl", "out"));
 }
 
 TEST_F(Curate, LeavesNothingBehindAnError) {
@@ -201,8 +214,8 @@ TEST(CuratedFolder, IsWrittenByOneProcessAndClearedOfWhatAKilledOneLeft) {
   std::filesystem::create_directory(scratch / "out.partial");
   write_bytes(scratch / "out.partial/part-00007.jsonl.zst", "left behind");
   {
-    CuratedFolder folder(scratch / "out", 1000);
-    EXPECT_THROW(CuratedFolder(scratch / "out", 1000), ResourceError);
+    CuratedFolder folder(scratch / "out", 1000, Compression::kZstd);
+    EXPECT_THROW(CuratedFolder(scratch / "out", 1000, Compression::kZstd), ResourceError);
     folder.add("{}");
     EXPECT_EQ(folder.finish_parts().size(), 1U);
     folder.publish();

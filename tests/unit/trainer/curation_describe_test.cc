@@ -43,6 +43,9 @@ TEST_F(Describe, FieldsAreTheKeysOfTheFirstLineWithTheirTypes) {
     EXPECT_EQ(fields[2].name + fields[2].data_type, "sharesc:Float");
     EXPECT_EQ(fields[3].name + fields[3].data_type, "keptsc:Boolean");
   }
+  const std::string deep = R"({"tree": )" + std::string(901, '[') + std::string(901, ']') +
+                           R"(, "meta": {"a": {"b": [{}, 1]}}, "text": "a"})";
+  EXPECT_EQ(croissant_fields(file("deep.jsonl", deep + "\n")).size(), 1u);
   EXPECT_EQ(croissant_fields(file("long.jsonl", R"({"text": ")" + std::string(300007, 'a') + "\"}\n")).size(), 1u);
 }
 

@@ -1,11 +1,14 @@
-#include "stoa/launcher/new_folder.h"
+#include "stoa/base/new_folder.h"
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
+
+#include <cerrno>
 
 #include "stoa/base/error.h"
 
-namespace stoa::launcher {
+namespace stoa {
 namespace {
 
 namespace fs = std::filesystem;
@@ -22,6 +25,14 @@ void refuse_existing(const fs::path& path) {
     throw UsageError("{}: is there already; nothing is replaced: give another name or remove it", path.string());
 }
 
+/// Whether the name still means the open folder: its writer may just have published or removed it.
+bool stands_at(int fd, const fs::path& path) {
+  struct stat opened {
+  }, named{};
+  return ::fstat(fd, &opened) == 0 && ::stat(path.c_str(), &named) == 0 && opened.st_dev == named.st_dev &&
+         opened.st_ino == named.st_ino;
+}
+
 }  // namespace
 
 NewFolder::NewFolder(fs::path path) : path_(plain(path)), partial_(path_.string() + ".partial") {
@@ -30,10 +41,11 @@ NewFolder::NewFolder(fs::path path) : path_(plain(path)), partial_(path_.string(
   fs::create_directories(partial_, error);
   if (error) throw StorageError("{}: creating the folder failed: {}", partial_.string(), error.message());
   lock_ = open_file(partial_, O_RDONLY | O_DIRECTORY);
-  if (::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0) {
-    lock_.reset();
+  const bool is_locked = ::flock(lock_.get(), LOCK_EX | LOCK_NB) == 0;
+  if (!is_locked && errno != EWOULDBLOCK)
+    throw StorageError("{}: cannot be locked: {}", partial_.string(), errno_message(errno));
+  if (!is_locked || !stands_at(lock_.get(), partial_))
     throw ResourceError("{}: another process is writing it", partial_.string());
-  }
   for (const fs::directory_entry& left : fs::directory_iterator(partial_)) fs::remove_all(left.path());
 }
 
@@ -49,4 +61,4 @@ void NewFolder::publish() {
   lock_.reset();
 }
 
-}  // namespace stoa::launcher
+}  // namespace stoa

@@ -4,12 +4,12 @@
 
 #include "stoa/base/durable_file.h"
 
-namespace stoa::launcher {
+namespace stoa {
 
 class NewFolder {
  public:
-  /// Makes PATH.partial anew. UsageError where PATH is there already: nothing is ever replaced. ResourceError where
-  /// another process fills the same one; what a killed one left is removed.
+  /// Makes PATH.partial anew; a slash at PATH's end does not matter. UsageError where PATH is there already: nothing is
+  /// ever replaced. ResourceError where another process fills the same one; what a killed one left is removed.
   explicit NewFolder(std::filesystem::path path);
   NewFolder(const NewFolder&) = delete;
   NewFolder& operator=(const NewFolder&) = delete;
@@ -24,7 +24,7 @@ class NewFolder {
  private:
   std::filesystem::path path_;
   std::filesystem::path partial_;
-  FileDescriptor lock_;
+  FileDescriptor lock_;  ///< of the folder itself: it goes with the rename, so nobody comes in between
 };
 
-}  // namespace stoa::launcher
+}  // namespace stoa
