@@ -33,7 +33,8 @@ std::size_t read_some(int fd, std::span<char> out, const std::filesystem::path& 
 class Decoder {
  public:
   virtual ~Decoder() = default;
-  /// Decodes a part of `in` into a part of `out` and takes both parts off the spans. REQUIRES: neither is empty.
+  /// Decodes a part of `in`, which is empty where only what was kept back is asked for, into a part of `out` and takes
+  /// both parts off the spans. REQUIRES: `out` is not empty.
   virtual void decode(std::span<const char>& in, std::span<char>& out) = 0;
   /// Whether content may end after what was decoded last.
   virtual bool may_end() const = 0;

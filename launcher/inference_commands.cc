@@ -32,7 +32,11 @@ trainer::EvaluationResult judge(TrainedModel& trained, std::span<const std::int3
     log.info("{:.0f} % of {} tokens", 100 * fraction, format_grouped(std::ssize(tokens)));
   };
   return trainer::evaluate_text(*model, tokens, trainer::text_bytes_of_tokens(trained.tokenizer()),
-                                {micro_batch, context, progress});
+                                {.micro_batch = micro_batch,
+                                 .context_length = context,
+                                 .progress = progress,
+                                 .rules = experiment.data.document_rules(),
+                                 .end_of_text = trained.tokenizer().end_of_text()});
 }
 
 void print_result(const trainer::EvaluationResult& result, const TrainedModel& trained, ResultForm form,

@@ -73,7 +73,8 @@ struct MixtureStage {
   std::vector<SourceWeight> weights;
 };
 
-/// What a document's beginning inside a sample does.
+/// What a document's beginning inside a sample does. A document's last token, end-of-text, belongs to it; what that
+/// token predicts, the next document's first token, counts in the loss all the same, as it does without these rules.
 struct DocumentRules {
   bool mask = false;             ///< no token attends across it
   bool reset_positions = false;  ///< position ids begin again at 0

@@ -43,7 +43,10 @@ INSTANTIATE_TEST_SUITE_P(Deterministic, LayoutBits,
                                          Layout{"Gpt2Fp32", {"model.family=gpt2", "model.key_value_heads=4"}},
                                          Layout{"Gpt2Bf16",
                                                 {"model.family=gpt2", "model.key_value_heads=4",
-                                                 "training.precision=bf16", "model.dropout=0.1"}}),
+                                                 "training.precision=bf16", "model.dropout=0.1"}},
+                                         Layout{"LlamaBf16Documents",
+                                                {"training.precision=bf16", "data.mask_documents=true",
+                                                 "data.reset_positions=true"}}),
                          [](const auto& instance) { return instance.param.name; });
 
 /// Elsewhere sums are taken in another order on other layouts. A loss is the mean of 264 numbers near 5 whose rounding

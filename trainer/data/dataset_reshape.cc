@@ -30,15 +30,6 @@ struct Source {
   IndexedDataset dataset;
 };
 
-template <typename T>
-void append_as(std::span<const std::int32_t> tokens, std::vector<std::byte>& bytes) {
-  bytes.resize(tokens.size() * sizeof(T));
-  for (std::size_t i = 0; i < tokens.size(); ++i) {
-    const T value = static_cast<T>(tokens[i]);
-    std::memcpy(bytes.data() + i * sizeof value, &value, sizeof value);
-  }
-}
-
 void copy_tokens(const IndexedDataset& from, std::int64_t begin, std::int64_t end, int type, NewDataset& to,
                  ProgressLines& progress) {
   std::vector<std::int32_t> tokens;
@@ -53,11 +44,11 @@ void copy_tokens(const IndexedDataset& from, std::int64_t begin, std::int64_t en
       tokens.resize(static_cast<std::size_t>(count));
       from.read(at, tokens);
       if (type == indexed::kUint16)
-        append_as<std::uint16_t>(tokens, bytes);
+        indexed::store_as<std::uint16_t>(tokens, bytes);
       else if (type == indexed::kInt32)
-        append_as<std::int32_t>(tokens, bytes);
+        indexed::store_as<std::int32_t>(tokens, bytes);
       else
-        append_as<std::int64_t>(tokens, bytes);
+        indexed::store_as<std::int64_t>(tokens, bytes);
       to.append(bytes);
     }
     progress.line("copying {}: {} of {} tokens", from.prefix().string(), format_grouped(at + count - begin),

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "stoa/base/error.h"
 #include "stoa/trainer/data/indexed_dataset_format.h"
@@ -92,6 +93,9 @@ FileDescriptor open_locked(const std::filesystem::path& path) {
   struct stat opened {};
   struct stat named {};
   const bool locked = ::flock(file.get(), LOCK_EX | LOCK_NB) == 0;
+  if (!locked && errno != EWOULDBLOCK)
+    throw StorageError("{}: cannot be locked, so that another process may write this data set too: {}", path.string(),
+                       errno_message(errno));
   // A writer that finished between our open and our lock has renamed this file or taken it away.
   if (!locked || ::fstat(file.get(), &opened) != 0 || ::stat(path.c_str(), &named) != 0 ||
       opened.st_ino != named.st_ino)

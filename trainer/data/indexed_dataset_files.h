@@ -41,7 +41,7 @@ class BlockDigests {
 };
 
 /// Creates `path` where it is absent, locks it for this process's lifetime of the descriptor (it falls in a crash) and
-/// leaves its content. DataError where another process has it.
+/// leaves its content. DataError where another process has it, StorageError where the file system knows no locks.
 FileDescriptor open_locked(const std::filesystem::path& path);
 
 /// What an .idx says, element by element.

@@ -14,8 +14,10 @@
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace stoa::trainer::indexed {
 
@@ -64,6 +66,18 @@ T value_at(const std::byte* bytes, std::size_t offset) {
   T value;
   std::memcpy(&value, bytes + offset, sizeof value);
   return value;
+}
+
+/// `bytes` become the tokens as they lie in a .bin of elements T. REQUIRES: T holds them all.
+template <typename T>
+void store_as(std::span<const std::int32_t> tokens, std::vector<std::byte>& bytes) {
+  bytes.resize(tokens.size() * sizeof(T));
+  std::byte* to = bytes.data();
+  for (const std::int32_t token : tokens) {
+    const T value = static_cast<T>(token);
+    std::memcpy(to, &value, sizeof value);
+    to += sizeof value;
+  }
 }
 
 inline std::filesystem::path with_ending(const std::filesystem::path& prefix, const char* ending) {

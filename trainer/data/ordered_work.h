@@ -7,6 +7,7 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -15,9 +16,9 @@ namespace stoa::trainer {
 /// Items are made by `produce(item) -> bool` (false: the stream has ended), worked on by `work(worker, item)` and
 /// handed to `consume(item)` in the order in which they were produced. produce is called by one thread at a time,
 /// consume too, and neither waits for the other; work runs on `threads` threads at once, which also do the producing
-/// and consuming: no further thread is started. At most 4 * threads items live at a time. The first exception ends the
-/// work and is thrown here. `worker` is 0 .. threads - 1, for memory that a thread keeps. REQUIRES: threads >= 1; Item
-/// has a default.
+/// and consuming: no further thread is started, and fewer where the system gives no more. At most 4 * threads items
+/// live at a time, beside the one that is consumed. The first exception ends the work and is thrown here. `worker` is
+/// 0 .. threads - 1, for memory that a thread keeps. REQUIRES: threads >= 1; Item has a default.
 template <typename Item, typename Produce, typename Work, typename Consume>
 void work_in_order(int threads, Produce produce, Work work, Consume consume) {
   struct Slot {
@@ -78,7 +79,12 @@ void work_in_order(int threads, Produce produce, Work work, Consume consume) {
     }
   };
   std::vector<std::thread> others;
-  for (int worker = 1; worker < threads; ++worker) others.emplace_back(guarded, worker);
+  others.reserve(static_cast<std::size_t>(threads));
+  try {
+    for (int worker = 1; worker < threads; ++worker) others.emplace_back(guarded, worker);
+  } catch (const std::system_error&) {
+    // The system gives no more threads: those that there are do all the work.
+  }
   guarded(0);
   for (std::thread& other : others) other.join();
   if (failure) std::rethrow_exception(failure);

@@ -57,17 +57,6 @@ struct Worker {
   std::vector<std::int32_t> tokens;
 };
 
-template <typename T>
-void store_as(const std::vector<std::int32_t>& tokens, std::vector<std::byte>& bytes) {
-  bytes.resize(tokens.size() * sizeof(T));
-  auto* to = bytes.data();
-  for (const std::int32_t token : tokens) {
-    const T value = static_cast<T>(token);
-    std::memcpy(to, &value, sizeof value);
-    to += sizeof value;
-  }
-}
-
 void encode(Worker& worker, std::int32_t end_of_text, int type, const std::string& file, Item& item) {
   worker.tokens.clear();
   for (const DocumentView& document : worker.documents.find(item.chunk)) {
@@ -81,9 +70,9 @@ void encode(Worker& worker, std::int32_t end_of_text, int type, const std::strin
     item.lengths.push_back(static_cast<std::int32_t>(length));
   }
   if (type == indexed::kUint16)
-    store_as<std::uint16_t>(worker.tokens, item.tokens);
+    indexed::store_as<std::uint16_t>(worker.tokens, item.tokens);
   else
-    store_as<std::int32_t>(worker.tokens, item.tokens);
+    indexed::store_as<std::int32_t>(worker.tokens, item.tokens);
   item.lines = std::count(item.chunk.bytes.begin(), item.chunk.bytes.end(), '\n');
 }
 

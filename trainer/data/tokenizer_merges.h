@@ -65,7 +65,6 @@ struct MergeScratch {
     std::int32_t right;
   };
   std::vector<std::int32_t> ids;
-  std::vector<std::int32_t> ranks;
   std::vector<Link> links;
   std::vector<Candidate> heap;
 };

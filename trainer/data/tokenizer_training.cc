@@ -101,7 +101,10 @@ TrainedTokenizer train_tokenizer(const TokenizerTraining& training, const TextIn
   };
   TokenizerTrainingReport report;
   const auto texts = texts_in_files(inputs, training.threads);
-  const auto counted = [&](const TokenizerTrainingReport& so_far) { log_report(so_far, log); };
+  const auto counted = [&](const TokenizerTrainingReport& so_far) {
+    if (so_far.documents == 0) throw DataError("{}: no text in it (data.text)", inputs.files.front());
+    log_report(so_far, log);
+  };
   Vocabulary vocabulary = learn(training, *texts, {line("counting words"), counted, line("merging pairs")}, report);
   log.info("trained a tokenizer of {} entries in {}", format_grouped(training.vocabulary_size),
            format_duration(clock.monotonic_s() - began_s));

@@ -49,9 +49,9 @@ struct TrainedTokenizer {
   TokenizerTrainingReport report;
 };
 
-/// Logs a progress line each 2 seconds, and a warning where words were left out. DataError where the texts do not
-/// yield that many merges, as TextChunkReader has it, and for a vocabulary_size under 257 or memory_bytes under
-/// kLeastMemory; StorageError with the folder where words cannot be spilled.
+/// Logs a progress line each 2 seconds, and a warning where words were left out. DataError where the files hold no text
+/// or do not yield that many merges, as TextChunkReader has it, and for a vocabulary_size under 257 or memory_bytes
+/// under kLeastMemory; StorageError with the folder where words cannot be spilled. REQUIRES: inputs name a file.
 TrainedTokenizer train_tokenizer(const TokenizerTraining& training, const TextInputs& inputs, Log& log);
 
 /// The same for texts in memory. progress(fraction) may be empty.

@@ -9,6 +9,8 @@ namespace stoa::trainer {
 namespace {
 
 constexpr std::size_t kPortionBytes = std::size_t{1} << 20;
+/// Of a thread's table, however many threads share the memory: with less every word would be a run of its own.
+constexpr std::size_t kLeastTableBytes = std::size_t{1} << 16;
 
 class TextsInMemory final : public TrainingTexts {
  public:
@@ -103,7 +105,8 @@ std::unique_ptr<TrainingTexts> texts_in_files(const TextInputs& inputs, int work
 std::vector<SpillingWords> count_words(const TokenizerTraining& training, TrainingTexts& texts,
                                        const std::function<void(double)>& progress, TokenizerTrainingReport& report) {
   // The other half is for the words that are kept, laid out while the tables still stand.
-  const auto most_bytes = static_cast<std::size_t>(training.memory_bytes / 2 / training.threads);
+  const auto most_bytes =
+      std::max(kLeastTableBytes, static_cast<std::size_t>(training.memory_bytes / 2 / training.threads));
   std::vector<SpillingWords> words;
   for (int t = 0; t < training.threads; ++t) words.emplace_back(training.scratch_folder, most_bytes);
   std::vector<std::vector<std::string_view>> found(words.size());

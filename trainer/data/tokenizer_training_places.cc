@@ -1,6 +1,7 @@
 #include "stoa/trainer/data/tokenizer_training_places.h"
 
 #include <algorithm>
+#include <system_error>
 #include <thread>
 
 namespace stoa::trainer {
@@ -8,8 +9,14 @@ namespace stoa::trainer {
 void on_threads(int threads, const std::function<void(int)>& work) {
   std::vector<std::thread> others;
   others.reserve(static_cast<std::size_t>(threads));
-  for (int t = 1; t < threads; ++t) others.emplace_back([&work, t] { work(t); });
+  int started = 1;
+  try {
+    for (; started < threads; ++started) others.emplace_back([&work, t = started] { work(t); });
+  } catch (const std::system_error&) {
+    // The system gives no more threads: the rest is done here.
+  }
   work(0);
+  for (int t = started; t < threads; ++t) work(t);
   for (std::thread& other : others) other.join();
 }
 

@@ -9,7 +9,8 @@
 
 namespace stoa::trainer {
 
-/// Calls work(0) .. work(threads - 1), each on a thread, and waits. REQUIRES: work does not throw.
+/// Calls work(0) .. work(threads - 1), each on a thread of its own as far as the system gives them, and waits.
+/// REQUIRES: work does not throw, and no call waits for another.
 void on_threads(int threads, const std::function<void(int)>& work);
 
 /// The words [begin, end) of thread `thread` of `threads`, with about the same number of cells for each.

@@ -3,32 +3,38 @@
 #include <algorithm>
 
 #include "stoa/base/error.h"
+#include "stoa/trainer/loop/batch.h"
 
 namespace stoa::trainer {
 namespace {
 
-/// One micro-batch of windows, the last one filled up with tokens whose successor is not counted.
-class Windows {
+/// Windows side by side, the last one filled up with tokens whose successor is not counted.
+class Windows final : public SampleStream {
  public:
-  Windows(std::span<const std::int32_t> text, std::int64_t samples, std::int64_t context)
-      : text_(text), context_(context), tokens_(std::size_t(samples * context)), targets_(tokens_.size()) {}
+  Windows(std::span<const std::int32_t> text, const TextEvaluation& evaluation)
+      : text_(text), evaluation_(evaluation) {}
 
-  MicroBatch read(std::int64_t first, std::int64_t count) {
-    const auto size = static_cast<std::size_t>(count * context_);
-    const auto begin = static_cast<std::size_t>(first * context_);
-    for (std::size_t i = 0; i < size; ++i) {
+  std::int64_t samples() const override {
+    return (std::ssize(text_) - 1 + evaluation_.context_length - 1) / evaluation_.context_length;
+  }
+  DocumentRules document_rules() const override { return evaluation_.rules; }
+
+  void read(std::int64_t index, const SampleSpans& sample) const override {
+    const auto begin = static_cast<std::size_t>(index * evaluation_.context_length);
+    std::int32_t document = 0;
+    for (std::size_t i = 0; i < sample.inputs.size(); ++i) {
       const bool counted = begin + i + 1 < text_.size();
-      tokens_[i] = counted ? text_[begin + i] : 0;
-      targets_[i] = counted ? text_[begin + i + 1] : -1;
+      sample.inputs[i] = counted ? text_[begin + i] : 0;
+      sample.targets[i] = counted ? text_[begin + i + 1] : -1;
+      if (sample.document_begins.empty()) continue;
+      if (i > 0 && sample.inputs[i - 1] == evaluation_.end_of_text) document = static_cast<std::int32_t>(i);
+      sample.document_begins[i] = document;
     }
-    return {
-        .tokens_bt = std::span(tokens_).first(size), .targets_bt = std::span(targets_).first(size), .samples = count};
   }
 
  private:
   std::span<const std::int32_t> text_;
-  std::int64_t context_;
-  std::vector<std::int32_t> tokens_, targets_;
+  const TextEvaluation& evaluation_;
 };
 
 }  // namespace
@@ -58,12 +64,13 @@ EvaluationResult evaluate_text(Model& model, std::span<const std::int32_t> token
   EvaluationResult result;
   result.tokens = std::ssize(tokens) - 1;
   if (result.tokens < 1) throw DataError("the text has {} tokens: there is none to predict", tokens.size());
-  const std::int64_t windows = (result.tokens + evaluation.context_length - 1) / evaluation.context_length;
-  Windows batch(tokens, std::min(windows, evaluation.micro_batch), evaluation.context_length);
+  const Windows text(tokens, evaluation);
+  const std::int64_t windows = text.samples();
+  Batch batch(std::min(windows, evaluation.micro_batch), evaluation.context_length);
   double sum = 0;
   for (std::int64_t first = 0; first < windows; first += evaluation.micro_batch) {
     const std::int64_t count = std::min(evaluation.micro_batch, windows - first);
-    sum += model.evaluate(batch.read(first, count)).loss;
+    sum += model.evaluate(batch.read(text, first, count)).loss;
     if (evaluation.progress) evaluation.progress(double(first + count) / double(windows));
   }
   for (const std::int32_t target : tokens.subspan(1)) result.bytes += token_bytes[std::size_t(target)];

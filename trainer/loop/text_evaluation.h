@@ -22,10 +22,13 @@ struct TextEvaluation {
   std::int64_t micro_batch = 1;  ///< samples; the model is made for as many
   std::int64_t context_length = 0;
   std::function<void(double)> progress = {};  ///< called with the fraction done after each micro-batch; may be empty
+  DocumentRules rules = {};                   ///< what the beginning of a document does: as in training
+  std::int32_t end_of_text = -1;              ///< what ends a document; -1: the text is one
 };
 
 /// Windows of context_length tokens side by side: each token but the first of the text is predicted once, from what
-/// stands before it in its window. DataError where there are not two tokens.
+/// stands before it in its window, or, where rules.mask is set, in its document. DataError where there are not two
+/// tokens.
 EvaluationResult evaluate_text(Model& model, std::span<const std::int32_t> tokens,
                                std::span<const std::int32_t> token_bytes, const TextEvaluation& evaluation);
 

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <pthread.h>
 
 #include <atomic>
 #include <numeric>
@@ -83,6 +84,32 @@ TEST_P(OrderedWorkTest, AFailureInAnyStageIsThrownAndEndsTheWork) {
 TEST_P(OrderedWorkTest, AnEmptyStreamEnds) {
   work_in_order<Number>(
       GetParam(), [](Number&) { return false; }, [](int, Number&) { FAIL(); }, [](Number&) { FAIL(); });
+}
+
+/// While it lives no thread can be started: none has room for such a stack.
+class NoMoreThreads {
+ public:
+  NoMoreThreads() {
+    pthread_getattr_default_np(&usual_);
+    pthread_attr_t vast = usual_;
+    pthread_attr_setstacksize(&vast, std::size_t{1} << 48);
+    pthread_setattr_default_np(&vast);
+  }
+  ~NoMoreThreads() { pthread_setattr_default_np(&usual_); }
+
+ private:
+  pthread_attr_t usual_;
+};
+
+TEST(OrderedWork, IsDoneByTheThreadsThatTheSystemGives) {
+  const NoMoreThreads none;
+  EXPECT_THROW(std::thread([] {}).join(), std::system_error);
+  int produced = 0, sum = 0;
+  work_in_order<Number>(
+      7, [&](Number& item) { return (item.value = produced++) < 101; },
+      [](int worker, Number& item) { item.square = worker == 0 ? item.value * item.value : -1; },
+      [&](Number& item) { sum += item.square; });
+  EXPECT_EQ(sum, 100 * 101 * 201 / 6);
 }
 
 INSTANTIATE_TEST_SUITE_P(Threads, OrderedWorkTest, testing::Values(1, 2, 3),

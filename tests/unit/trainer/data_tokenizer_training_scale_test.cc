@@ -79,6 +79,15 @@ TEST(TokenizerTrainingScale, WhatIsLeftOutDoesNotDependOnThreadsEither) {
   EXPECT_EQ(three.tokenizer.to_json(), one.tokenizer.to_json());
 }
 
+TEST(TokenizerTrainingScale, ManyThreadsInLittleMemoryDoNotMakeARunOfEachWord) {
+  const ScratchFolder folder;
+  constexpr std::int64_t kLeast = TokenizerTraining::kLeastMemory;
+  const TrainedTokenizer few = train(3, kLeast, folder.path()), many = train(67, kLeast, folder.path());
+  EXPECT_EQ(many.tokenizer.to_json(), few.tokenizer.to_json());
+  // A record has a word's bytes and two more: without a table to count in, each occurrence would be written.
+  EXPECT_LT(many.report.spilled_bytes, many.report.text_bytes / 2);
+}
+
 TEST(TokenizerTrainingScale, SumsOfManyRunsAreTheCounts) {
   const ScratchFolder folder;
   std::mt19937_64 random(3);

@@ -18,6 +18,8 @@ class RecordingModel final : public Model {
   LossSums train(const MicroBatch&, const LossScale&, std::span<float>) override { return {}; }
   LossSums evaluate(const MicroBatch& batch) override {
     most_samples = std::max(most_samples, batch.samples);
+    document_begins.insert(document_begins.end(), batch.document_begin_bt.begin(), batch.document_begin_bt.end());
+    positions.insert(positions.end(), batch.positions_bt.begin(), batch.positions_bt.end());
     LossSums sums;
     for (std::size_t i = 0; i < batch.targets_bt.size(); ++i) {
       if (batch.targets_bt[i] < 0) continue;
@@ -27,7 +29,7 @@ class RecordingModel final : public Model {
     return sums;
   }
 
-  std::vector<std::int32_t> predicted;
+  std::vector<std::int32_t> predicted, document_begins, positions;
   std::int64_t most_samples = 0;
 };
 
@@ -65,6 +67,22 @@ TEST(TextEvaluation, TellsHowFarItIs) {
   std::vector<double> fractions;
   evaluate_text(model, text, bytes, {2, 7, [&](double fraction) { fractions.push_back(fraction); }});
   EXPECT_EQ(fractions, (std::vector<double>{2.0 / 3, 1.0}));
+}
+
+TEST(TextEvaluation, DocumentsBeginWhereTheyDoInTraining) {
+  const std::vector<std::int32_t> text = {3, 9, 4, 5, 9, 9, 6, 7, 8, 9, 2}, bytes(10, 1);
+  const auto begins_and_positions = [&](DocumentRules rules) {
+    RecordingModel model;
+    evaluate_text(model, text, bytes, {.micro_batch = 2, .context_length = 5, .rules = rules, .end_of_text = 9});
+    return std::pair(model.document_begins, model.positions);
+  };
+  // Windows 3 9 4 5 9, 9 6 7 8 9; a document that goes on from the window before begins at 0.
+  const std::vector<std::int32_t> begins = {0, 0, 2, 2, 2, 0, 1, 1, 1, 1}, positions = {0, 1, 0, 1, 2, 0, 0, 1, 2, 3};
+  const std::vector<std::int32_t> none;
+  EXPECT_EQ(begins_and_positions({}), std::pair(none, none));
+  EXPECT_EQ(begins_and_positions({.mask = true}), std::pair(begins, none));
+  EXPECT_EQ(begins_and_positions({.reset_positions = true}), std::pair(none, positions));
+  EXPECT_EQ(begins_and_positions({.mask = true, .reset_positions = true}), std::pair(begins, positions));
 }
 
 TEST(TextEvaluation, ATextWithNothingToPredictIsAnError) {
