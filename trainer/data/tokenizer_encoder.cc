@@ -19,7 +19,7 @@ void Tokenizer::State::merge(std::string_view pre_token, MergeScratch& scratch) 
 
 struct Encoder::State {
   static constexpr std::size_t kBatch = 128;
-  static constexpr std::size_t kAhead = 6;  ///< Pre-tokens between asking for a line of memory and using it.
+  static constexpr std::size_t kAhead = 24;  ///< Pre-tokens between asking for a line of memory and using it.
   using Short = PreTokenCache::Short;
   using Slot = PreTokenCache::Slot;
 
