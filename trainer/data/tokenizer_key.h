@@ -47,6 +47,7 @@ struct PreTokenKey {
     return key;
   }
 
+  std::size_t size() const { return reinterpret_cast<const unsigned char*>(words)[kLongest]; }
   bool is_none() const { return words[2] == 0; }
 
   bool operator==(const PreTokenKey& other) const {

@@ -15,9 +15,9 @@ std::size_t merge_short(const MergeTable& table, std::int32_t* ids, std::size_t 
   std::int32_t ranks[kShortPreToken];
   std::int32_t results[kShortPreToken];
   const auto look_up = [&](std::size_t at) {
-    const MergeTable::Entry& entry = table.find(ids[at], ids[at + 1]);
-    ranks[at] = entry.rank;
-    results[at] = entry.result;
+    const MergeTable::Outcome outcome = table.find(ids[at], ids[at + 1]);
+    ranks[at] = outcome.rank;
+    results[at] = outcome.result;
   };
   for (std::size_t i = 0; i + 1 < count; ++i) look_up(i);
   while (count > 1) {
@@ -101,15 +101,22 @@ class LongMerge {
 MergeTable::MergeTable(const std::vector<Merge>& merges)
     : shift_(64 - static_cast<int>(std::bit_width(2 * merges.size() + 1))),
       entries_(std::size_t{1} << std::bit_width(2 * merges.size() + 1)),
-      maybe_((entries_.size() << kBitsShift) / 64 + 1) {
+      maybe_((entries_.size() << kBitsShift) / 64 + 1),
+      of_small_(kSmall * kSmall) {
   for (std::size_t rank = 0; rank < merges.size(); ++rank) {
-    const std::uint64_t pair = key(merges[rank].left, merges[rank].right);
+    const auto [left, right, result] = merges[rank];
+    const Outcome outcome{static_cast<std::int32_t>(rank), result};
+    if (are_small(left, right)) {
+      of_small_[place_of_small(left, right)] = outcome;
+      continue;
+    }
+    const std::uint64_t pair = key(left, right);
     const std::uint64_t hash = hash_of(pair);
     const std::uint64_t bit = hash >> (shift_ - kBitsShift);
     maybe_[bit / 64] |= std::uint64_t{1} << (bit % 64);
     std::size_t slot = hash >> shift_;
     while (entries_[slot].pair != kFree) slot = (slot + 1) & (entries_.size() - 1);
-    entries_[slot] = {pair, static_cast<std::int32_t>(rank), merges[rank].result};
+    entries_[slot] = {pair, outcome};
   }
 }
 

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "stoa/trainer/data/tokenizer_classes.h"
+#include "stoa/trainer/data/tokenizer_split_bits.h"
 #include "stoa/trainer/data/tokenizer_utf8.h"
 
 namespace stoa::trainer {
@@ -58,7 +59,35 @@ class Cutter {
       return llama3_end(begin);
   }
 
+#if STOA_SPLIT_BITS
+  static constexpr std::size_t kBlock = 64;
+
+  /// Bits of the bytes after `begin` with which pre-tokens begin, as far as the next 64 bytes tell.
+  template <PreTokenizer kind>
+  std::uint64_t begins_after(std::size_t begin) const {
+    const AsciiBits bits = bits_at(begin);
+    if (bits.all == 0) return 0;
+    std::uint64_t begins = 0;
+    if constexpr (kind == PreTokenizer::kGpt2)
+      begins = gpt2_begins(bits, [&](std::size_t at) { return contraction(begin + at); });
+    else
+      begins = llama3_begins(bits, [&](std::size_t at) { return contraction_of_any_case(begin + at); });
+    return begins & bits.decided() & ~std::uint64_t{1};
+  }
+#endif
+
  private:
+#if STOA_SPLIT_BITS
+  AsciiBits bits_at(std::size_t begin) const {
+    if (size_ - begin >= kBlock) return ascii_bits(text_ + begin);
+    // What is not ASCII ends the bits.
+    char last[kBlock];
+    std::memset(last, 0x80, sizeof last);
+    std::memcpy(last, text_ + begin, size_ - begin);
+    return ascii_bits(last);
+  }
+#endif
+
   std::uint8_t byte(std::size_t at) const { return static_cast<std::uint8_t>(text_[at]); }
   std::uint8_t byte_or_0(std::size_t at) const { return at < size_ ? byte(at) : std::uint8_t{0}; }
 
@@ -210,7 +239,22 @@ template <PreTokenizer kind>
 std::size_t ends_of(std::string_view text, std::size_t begin, std::span<std::size_t> ends) {
   const Cutter cutter(text);
   std::size_t count = 0;
-  while (count < ends.size() && begin < text.size()) ends[count++] = begin = cutter.end<kind>(begin);
+#if STOA_SPLIT_BITS
+  std::size_t by_bits_from = begin;  // Where bits told nothing, they are left alone for a while.
+#endif
+  while (count < ends.size() && begin < text.size()) {
+#if STOA_SPLIT_BITS
+    if (begin >= by_bits_from) {
+      const std::size_t block = begin;
+      std::uint64_t begins = cutter.begins_after<kind>(block);
+      if (begins == 0) by_bits_from = block + Cutter::kBlock / 2;
+      for (; begins != 0 && count < ends.size(); begins &= begins - 1)
+        ends[count++] = begin = block + static_cast<std::size_t>(std::countr_zero(begins));
+      if (begin > block) continue;
+    }
+#endif
+    ends[count++] = begin = cutter.end<kind>(begin);
+  }
   return count;
 }
 
@@ -222,9 +266,10 @@ std::size_t pre_token_ends(PreTokenizer kind, std::string_view text, std::size_t
 }
 
 std::size_t pre_token_length(PreTokenizer kind, std::string_view text, std::size_t begin) {
-  std::size_t end = begin;
-  pre_token_ends(kind, text, begin, std::span(&end, 1));
-  return end - begin;
+  const Cutter cutter(text);
+  return (kind == PreTokenizer::kGpt2 ? cutter.end<PreTokenizer::kGpt2>(begin)
+                                      : cutter.end<PreTokenizer::kLlama3>(begin)) -
+         begin;
 }
 
 }  // namespace stoa::trainer

@@ -15,8 +15,8 @@ namespace stoa::trainer {
 struct Tokenizer::State {
   explicit State(Vocabulary vocabulary_in);
 
-  /// Appends the tokens of one pre-token.
-  void merge(std::string_view pre_token, MergeScratch& scratch, std::vector<std::int32_t>& tokens_appended) const;
+  /// Makes scratch.ids the tokens of one pre-token.
+  void merge(std::string_view pre_token, MergeScratch& scratch) const;
 
   const Vocabulary vocabulary;
   const MergeTable table;

@@ -13,7 +13,8 @@ namespace stoa::trainer {
 class WholeTokens {
  public:
   /// Room for `count` tokens.
-  explicit WholeTokens(std::size_t count) : entries_(std::size_t{1} << std::bit_width(2 * count)) {}
+  explicit WholeTokens(std::size_t count)
+      : entries_(std::size_t{1} << std::bit_width(2 * count)), maybe_((entries_.size() << kBitsShift) / 64 + 1) {}
 
   /// REQUIRES: at least one byte; not added before.
   void add(std::string_view bytes, std::int32_t id) {
@@ -22,13 +23,18 @@ class WholeTokens {
       return;
     }
     const PreTokenKey key = PreTokenKey::of(bytes);
+    const std::uint64_t bit = bit_of(key.hash());
+    maybe_[bit / 64] |= std::uint64_t{1} << (bit % 64);
     std::size_t slot = key.hash() & (entries_.size() - 1);
     while (!entries_[slot].key.is_none()) slot = (slot + 1) & (entries_.size() - 1);
     entries_[slot] = {key, id};
   }
 
-  /// Starts to fetch what find() will look at.
-  void prefetch(const PreTokenKey& key) const { __builtin_prefetch(&entries_[key.hash() & (entries_.size() - 1)]); }
+  /// Starts to fetch what find() will look at, if it may be there.
+  void prefetch(const PreTokenKey& key) const {
+    const std::uint64_t hash = key.hash();
+    if (may_have(hash)) __builtin_prefetch(&entries_[hash & (entries_.size() - 1)]);
+  }
 
   /// The token, or -1.
   std::int32_t find(std::string_view bytes) const {
@@ -37,6 +43,7 @@ class WholeTokens {
       return found == long_.end() ? -1 : found->second;
     }
     const PreTokenKey key = PreTokenKey::of(bytes);
+    if (!may_have(key.hash())) return -1;
     for (std::size_t slot = key.hash() & (entries_.size() - 1);; slot = (slot + 1) & (entries_.size() - 1)) {
       if (entries_[slot].key == key) return entries_[slot].id;
       if (entries_[slot].key.is_none()) return -1;
@@ -48,7 +55,13 @@ class WholeTokens {
     PreTokenKey key;
     std::int32_t id = -1;
   };
+  static constexpr int kBitsShift = 3;
+  std::uint64_t bit_of(std::uint64_t hash) const { return hash & ((entries_.size() << kBitsShift) - 1); }
+  bool may_have(std::uint64_t hash) const { return (maybe_[bit_of(hash) / 64] >> (hash % 64) & 1) != 0; }
+
   std::vector<Entry> entries_;
+  /// Eight bits an entry: most pre-tokens that are none are told by a bit, in a thirty-second of the memory.
+  std::vector<std::uint64_t> maybe_;
   std::unordered_map<std::string_view, std::int32_t> long_;
 };
 

@@ -22,6 +22,16 @@ std::vector<std::string> split(std::string_view text, PreTokenizer kind = PreTok
   return parts;
 }
 
+/// By pre_token_ends, `room` ends at once.
+std::vector<std::string> split_many(std::string_view text, PreTokenizer kind, std::size_t room) {
+  std::vector<std::string> parts;
+  std::vector<std::size_t> ends(room);
+  std::size_t begin = 0;
+  while (const std::size_t count = pre_token_ends(kind, text, begin, ends))
+    for (std::size_t i = 0; i < count; begin = ends[i++]) parts.emplace_back(text.substr(begin, ends[i] - begin));
+  return parts;
+}
+
 std::vector<std::string> llama3_split(std::string_view text) { return split(text, PreTokenizer::kLlama3); }
 
 std::vector<std::string> split_by_pattern(std::string_view text, PreTokenizer kind) {
@@ -141,8 +151,9 @@ TEST_P(PreTokensOfBothKinds, AreThoseOfThePatternForEveryCodePoint) {
       append_utf8(text, c);
       text += '\'';
     }
-    ASSERT_EQ(split(text, GetParam()), split_by_pattern(text, GetParam()))
-        << "code points from " << static_cast<unsigned>(page);
+    const std::vector<std::string> expected = split_by_pattern(text, GetParam());
+    ASSERT_EQ(split(text, GetParam()), expected) << "code points from " << static_cast<unsigned>(page);
+    ASSERT_EQ(split_many(text, GetParam(), 33), expected) << "code points from " << static_cast<unsigned>(page);
   }
 }
 
@@ -156,7 +167,34 @@ TEST_P(PreTokensOfBothKinds, AreThoseOfThePatternForRandomText) {
   for (int round = 0; round < 3000; ++round) {
     std::string text;
     for (unsigned length = random() % 33; length > 0; --length) text += parts[random() % parts.size()];
-    ASSERT_EQ(split(text, GetParam()), split_by_pattern(text, GetParam())) << text;
+    const std::vector<std::string> expected = split_by_pattern(text, GetParam());
+    ASSERT_EQ(split(text, GetParam()), expected) << text;
+    ASSERT_EQ(split_many(text, GetParam(), 1 + random() % 50), expected) << text;
+  }
+}
+
+/// Long enough for 64 bytes at once in any position, of few characters so that each rule meets each other.
+TEST_P(PreTokensOfBothKinds, AreThoseOfThePatternForLongAsciiText) {
+  std::mt19937 random(34);
+  const std::vector<std::string> alphabets = {" \n\r\tab.1'",
+                                              "  \n",
+                                              "'sStTrReEvVlLmMdD ",
+                                              " \n.(",
+                                              "12345 ,a",
+                                              "ab '",
+                                              "  \t\n\r\v\f\x1c\x7f\x01"
+                                              "Az@[`{09/:",
+                                              "abcdefghi   \n\n.'s8"};
+  for (int round = 0; round < 4'000; ++round) {
+    const std::string& alphabet = alphabets[random() % alphabets.size()];
+    std::string text;
+    for (unsigned length = random() % 299; length > 0; --length) {
+      if (random() % 150 == 0) text += random() % 2 == 0 ? "\u00e9" : "\u2019";
+      text += alphabet[random() % alphabet.size()];
+    }
+    const std::vector<std::string> expected = split_by_pattern(text, GetParam());
+    ASSERT_EQ(split(text, GetParam()), expected) << text;
+    ASSERT_EQ(split_many(text, GetParam(), 1 + random() % 99), expected) << text;
   }
 }
 

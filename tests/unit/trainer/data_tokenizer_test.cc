@@ -124,17 +124,22 @@ TEST(Tokenizer, RefusesToDecodeAnIdOutsideTheVocabulary) {
   EXPECT_THAT(message_of<DataError>([&] { tokenizer.decode({{-1}}); }), HasSubstr("token -1 is outside"));
 }
 
-/// More different pre-tokens than the cache holds, each twice, so that they push each other out.
+/// More different pre-tokens than the cache holds, each twice, so that they push each other out: short ones of few and
+/// of many tokens, long ones, and some that are too long for it.
 TEST(Encoder, TheCacheChangesNoToken) {
   const Tokenizer tokenizer = trained(360);
   Encoder encoder(tokenizer);
-  const auto word = [](int i) { return fmt::format(" the{:x}lazy", i); };
+  const auto word = [](int i) {
+    std::string made = i % 4 == 0 ? " the" : " ";
+    for (int left = i / 4; left > 0; left /= 8) made += "zqxjkvwy"[left % 8];
+    return made + (i % 4 == 2 ? "the lazy dog" : i % 4 == 3 ? std::string(static_cast<std::size_t>(i % 29), 'q') : "");
+  };
   for (const int repeat : {1, 2}) {
     for (int i = 0; i < 300'000; ++i) {
       std::vector<std::int32_t> tokens;
       encoder.encode(word(i), tokens);
       ASSERT_EQ(tokenizer.decode(tokens), word(i));
-      if (i % 9973 == 0) {
+      if (i % 997 == 0) {
         ASSERT_EQ(tokens, tokenizer.encode(word(i))) << "round " << repeat;
       }
     }
