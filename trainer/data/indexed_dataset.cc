@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <ranges>
 
 #include "stoa/base/error.h"
 #include "stoa/trainer/data/indexed_dataset_format.h"
@@ -91,12 +90,14 @@ void IndexedDataset::verify_tokens(std::int64_t vocabulary_size, int threads) co
       [&](const Part& part) {
         if (part.bad < 0) return;
         const std::int64_t position = part.begin + part.bad;
-        const auto documents_before = std::views::iota(std::int64_t{1}, documents() + 1);
-        const auto document = std::ranges::partition_point(
-            documents_before, [&](std::int64_t d) { return document_begin(d) <= position; });
+        std::int64_t document = 0, behind = documents();  // the last document that begins at or before the token
+        while (behind - document > 1) {
+          const std::int64_t middle = document + (behind - document) / 2;
+          (document_begin(middle) <= position ? document : behind) = middle;
+        }
         throw DataError("{}: byte {}: token {} of document {} is {}, but the vocabulary has ids 0 to {}",
-                        bin_.path().string(), position * indexed::token_bytes(dtype_), position,
-                        document - documents_before.begin(), part.bad_token, vocabulary_size - 1);
+                        bin_.path().string(), position * indexed::token_bytes(dtype_), position, document,
+                        part.bad_token, vocabulary_size - 1);
       });
 }
 

@@ -134,8 +134,8 @@ void read_stages(const Json& root, std::string_view place, Vocabulary& vocabular
 }
 
 Stages written_stages(const Vocabulary& vocabulary) {
-  const auto or_else = [](const std::string& written, std::string standard) {
-    return written.empty() ? std::move(standard) : written;
+  const auto or_else = [](const std::string& written, const std::string& standard) {
+    return written.empty() ? standard : written;
   };
   const bool is_gpt2 = vocabulary.pre_tokenizer == PreTokenizer::kGpt2;
   const std::string byte_level(kByteLevel);

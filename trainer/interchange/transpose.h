@@ -17,16 +17,15 @@ struct TableView {
 /// Four rows of four, in the vectors that every x86-64 and AArch64 has.
 inline void transpose_square(const float* from, std::int64_t from_stride, float* to, std::int64_t to_stride) {
   using Four = float __attribute__((vector_size(16)));
-  using Order = int __attribute__((vector_size(16)));
   Four row[4];
   for (int r = 0; r < 4; ++r) std::memcpy(&row[r], from + r * from_stride, sizeof row[r]);
-  const Four low_01 = __builtin_shuffle(row[0], row[1], Order{0, 4, 1, 5});
-  const Four high_01 = __builtin_shuffle(row[0], row[1], Order{2, 6, 3, 7});
-  const Four low_23 = __builtin_shuffle(row[2], row[3], Order{0, 4, 1, 5});
-  const Four high_23 = __builtin_shuffle(row[2], row[3], Order{2, 6, 3, 7});
+  const Four low_01 = __builtin_shufflevector(row[0], row[1], 0, 4, 1, 5);
+  const Four high_01 = __builtin_shufflevector(row[0], row[1], 2, 6, 3, 7);
+  const Four low_23 = __builtin_shufflevector(row[2], row[3], 0, 4, 1, 5);
+  const Four high_23 = __builtin_shufflevector(row[2], row[3], 2, 6, 3, 7);
   const Four column[4] = {
-      __builtin_shuffle(low_01, low_23, Order{0, 1, 4, 5}), __builtin_shuffle(low_01, low_23, Order{2, 3, 6, 7}),
-      __builtin_shuffle(high_01, high_23, Order{0, 1, 4, 5}), __builtin_shuffle(high_01, high_23, Order{2, 3, 6, 7})};
+      __builtin_shufflevector(low_01, low_23, 0, 1, 4, 5), __builtin_shufflevector(low_01, low_23, 2, 3, 6, 7),
+      __builtin_shufflevector(high_01, high_23, 0, 1, 4, 5), __builtin_shufflevector(high_01, high_23, 2, 3, 6, 7)};
   for (int c = 0; c < 4; ++c) std::memcpy(to + c * to_stride, &column[c], sizeof column[c]);
 }
 

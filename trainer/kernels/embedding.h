@@ -9,7 +9,7 @@
 namespace stoa::trainer {
 
 /// x_nd[n,:] = table_vd[tokens[n],:] + learned_td[positions.of(n),:] (learned may be empty). REQUIRES: 0 <= tokens[n] <
-/// V (the data set checks this when it is opened) and 0 <= positions.of(n) < T.
+/// V (the model checks this) and 0 <= positions.of(n) < T.
 void embedding_forward(cpu::Queue& queue, std::span<const std::int32_t> tokens, std::span<const float> table_vd,
                        std::span<const float> learned_td, std::int64_t width, const RowPositions& positions,
                        std::span<float> x_nd);

@@ -79,6 +79,7 @@ struct ModelShape {
   std::uint64_t seed = 0;  ///< of dropout
 };
 
+/// DataError of either pass where a token or a target is outside the vocabulary.
 class Model {
  public:
   virtual ~Model() = default;

@@ -142,9 +142,19 @@ void Transformer<Queue, T>::feed_forward_forward_branch(std::int64_t layer) {
 template <typename Queue, typename T>
 void Transformer<Queue, T>::check(const MicroBatch& batch) const {
   const std::int64_t tokens = batch.samples * sizes_.context;
-  if (batch.samples < 1 || batch.samples > sizes_.samples || std::ssize(batch.tokens_bt) != tokens)
+  if (batch.samples < 1 || batch.samples > sizes_.samples || std::ssize(batch.tokens_bt) != tokens ||
+      std::ssize(batch.targets_bt) != tokens)
     throw InternalError("a micro-batch of {} samples and {} tokens does not fit a model made for {} x {}",
                         batch.samples, batch.tokens_bt.size(), sizes_.samples, sizes_.context);
+  // A data set too large to be read through when it is opened may hold anything.
+  const auto vocabulary = static_cast<std::int32_t>(model_.vocabulary_size);
+  for (std::size_t n = 0; n < batch.tokens_bt.size(); ++n)
+    for (const auto& [id, least] : {std::pair(batch.tokens_bt[n], 0), std::pair(batch.targets_bt[n], -1)})
+      if (id < least || id >= vocabulary)
+        throw DataError(
+            "the data set has token {}, but the vocabulary has ids 0 to {}; `stoa data verify PREFIX --vocabulary {}` "
+            "tells where",
+            id, vocabulary - 1, vocabulary);
   const auto begins = batch.document_begin_bt, positions = batch.positions_bt;
   if ((!begins.empty() && std::ssize(begins) != tokens) || (!positions.empty() && std::ssize(positions) != tokens))
     throw InternalError("a micro-batch of {} tokens has {} document begins and {} positions", tokens, begins.size(),

@@ -155,6 +155,21 @@ TEST_P(Passes, TokensWithoutATargetCountForNothing) {
   EXPECT_NEAR(sum, whole, 1e-12 * whole);
 }
 
+TEST_P(Passes, ATokenOutsideTheVocabularyIsRefused) {
+  const auto transformer = model();
+  const auto vocabulary = std::int32_t(table_.model.vocabulary_size);
+  std::vector<std::int32_t> wrong = targets_;
+  for (const std::int32_t id : {vocabulary, -2}) {
+    wrong.back() = id;
+    MicroBatch micro_batch = batch(0, kSamples);
+    micro_batch.targets_bt = wrong;
+    EXPECT_THROW(transformer->evaluate(micro_batch), DataError);
+    micro_batch = batch(0, kSamples);
+    micro_batch.tokens_bt = wrong;
+    EXPECT_THROW(transformer->evaluate(micro_batch), DataError);
+  }
+}
+
 TEST_P(Passes, AModelForEvaluationCannotTrain) {
   const auto transformer =
       make_model(queue_, table_, parameters_, Precision::kFp32, {.samples = kSamples, .use = ModelUse::kEvaluation});
