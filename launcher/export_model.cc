@@ -5,6 +5,7 @@
 #include "stoa/base/durable_file.h"
 #include "stoa/base/error.h"
 #include "stoa/base/new_folder.h"
+#include "stoa/base/progress_lines.h"
 #include "stoa/base/units.h"
 #include "stoa/launcher/export_card.h"
 #include "stoa/trainer/interchange/foreign_tensors.h"
@@ -14,8 +15,6 @@
 
 namespace stoa::launcher {
 namespace {
-
-constexpr double kProgressEvery_s = 2;
 
 class Exporter {
  public:
@@ -48,18 +47,13 @@ class Exporter {
     checkpoint::CheckpointReader reader(folder);
     require_tokenizer(reader.manifest().state, tokenizer_, folder, experiment_.data.tokenizer);
     NewFolder made(options_.out);
-    const double began_s = clock_.monotonic_s();
-    double last_s = began_s;
-    const auto progress = [&](double fraction) {
-      if (clock_.monotonic_s() - last_s < kProgressEvery_s) return;
-      last_s = clock_.monotonic_s();
-      log_.info("{:.0f} % of the weights written", 100 * fraction);
-    };
+    ProgressLines lines(log_, clock_);
+    const auto progress = [&](double fraction) { lines.line("{:.0f} % of the weights written", 100 * fraction); };
     const trainer::WeightsWritten weights = trainer::write_weights(
         reader, experiment_.model, {made.partial(), options_.dtype, options_.shard_bytes, progress});
     write_texts(made.partial(), reader);
     made.publish();
-    const double seconds = clock_.monotonic_s() - began_s;
+    const double seconds = lines.elapsed_s();
     return fmt::format("{}: {} of step {}, {} of weights in {} file{}, {} ({}/s)", options_.out.string(),
                        trainer::architecture_name(experiment_.model), reader.manifest().step,
                        format_bytes(double(weights.bytes)), weights.files, weights.files == 1 ? "" : "s",

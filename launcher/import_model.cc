@@ -5,6 +5,7 @@
 #include "stoa/base/durable_file.h"
 #include "stoa/base/error.h"
 #include "stoa/base/new_folder.h"
+#include "stoa/base/progress_lines.h"
 #include "stoa/base/units.h"
 #include "stoa/checkpoint/publication.h"
 #include "stoa/checkpoint/streamed_checkpoint.h"
@@ -20,7 +21,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr double kProgressEvery_s = 2;
 /// Of files that are read whole: far beyond any of their kind.
 constexpr std::uintmax_t kMostConfigBytes = std::uintmax_t{4} << 20;
 constexpr std::uintmax_t kMostTokenizerBytes = std::uintmax_t{256} << 20;
@@ -97,10 +97,8 @@ class Importer {
 
  private:
   std::function<void(double)> progress() {
-    return [this, last_s = clock_.monotonic_s()](double fraction) mutable {
-      if (clock_.monotonic_s() - last_s < kProgressEvery_s) return;
-      last_s = clock_.monotonic_s();
-      log_.info("{:.0f} % of the weights read", 100 * fraction);
+    return [lines = ProgressLines(log_, clock_)](double fraction) mutable {
+      lines.line("{:.0f} % of the weights read", 100 * fraction);
     };
   }
 

@@ -6,6 +6,7 @@
 
 #include "stoa/base/error.h"
 #include "stoa/base/json.h"
+#include "stoa/base/progress_lines.h"
 #include "stoa/base/units.h"
 #include "stoa/launcher/continuation.h"
 #include "stoa/trainer/data/text_documents.h"
@@ -13,8 +14,6 @@
 
 namespace stoa::launcher {
 namespace {
-
-constexpr double kProgressEvery_s = 2;
 
 trainer::EvaluationResult judge(TrainedModel& trained, std::span<const std::int32_t> tokens, Log& log,
                                 const Clock& clock) {
@@ -25,11 +24,9 @@ trainer::EvaluationResult judge(TrainedModel& trained, std::span<const std::int3
   const auto model =
       trainer::make_model(trained.queue(), trained.table(), trained.parameters(), experiment.training.precision,
                           {.samples = micro_batch, .use = trainer::ModelUse::kEvaluation});
-  double last_s = clock.monotonic_s();
+  ProgressLines lines(log, clock);
   const auto progress = [&](double fraction) {
-    if (clock.monotonic_s() - last_s < kProgressEvery_s) return;
-    last_s = clock.monotonic_s();
-    log.info("{:.0f} % of {} tokens", 100 * fraction, format_grouped(std::ssize(tokens)));
+    lines.line("{:.0f} % of {} tokens", 100 * fraction, format_grouped(std::ssize(tokens)));
   };
   return trainer::evaluate_text(*model, tokens, trainer::text_bytes_of_tokens(trained.tokenizer()),
                                 {.micro_batch = micro_batch,

@@ -1,6 +1,5 @@
 /// The input is the content of a .gz and of a .zst file. Reading must give a stoa::Error or the same content in reads
 /// of any size.
-#include <zlib.h>
 
 #include <algorithm>
 
@@ -8,26 +7,13 @@
 #include "stoa/base/error.h"
 #include "stoa/tests/fuzz/fuzz_target.h"
 #include "stoa/tests/fuzz/scratch_file.h"
+#include "stoa/tests/reference/gzip.h"
 
 namespace stoa {
 namespace {
 
 /// A few bytes may stand for gigabytes: reading more of them shows nothing new.
 constexpr std::size_t kMostBytes = 1 << 19;
-
-std::string gzip(std::string_view text) {
-  z_stream stream{};
-  deflateInit2(&stream, 6, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY);
-  std::string out(deflateBound(&stream, text.size()), '\0');
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
-  stream.avail_in = static_cast<uInt>(text.size());
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  stream.avail_out = static_cast<uInt>(out.size());
-  deflate(&stream, Z_FINISH);
-  out.resize(stream.total_out);
-  deflateEnd(&stream);
-  return out;
-}
 
 /// Empty where it is refused.
 std::string content_of(const fuzz::ScratchFile& file, std::size_t part) {

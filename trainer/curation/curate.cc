@@ -5,6 +5,7 @@
 
 #include "stoa/base/checksum.h"
 #include "stoa/base/error.h"
+#include "stoa/base/progress_lines.h"
 #include "stoa/base/units.h"
 #include "stoa/trainer/curation/curated_folder.h"
 #include "stoa/trainer/curation/curation_pass.h"
@@ -14,7 +15,6 @@
 namespace stoa::trainer {
 namespace {
 
-constexpr double kProgressEvery_s = 2;
 /// Bounds memory: up to four chunks live for each thread.
 constexpr std::int64_t kChunkBytes = std::int64_t{1} << 20;
 constexpr std::int64_t kMostDocumentBytes = std::int64_t{1} << 28;
@@ -213,16 +213,12 @@ CurationRecord curate(const CurationSettings& settings, int threads, CurationMod
   std::deque<PassWorker> workers;
   for (int i = 0; i < threads; ++i) workers.emplace_back(settings, steps);
   FinderPool finders(settings.sources);
-  const double began_s = clock.monotonic_s();
-  double last_s = began_s;
+  ProgressLines lines(log, clock);
   const auto progress = [&] {
-    const double now_s = clock.monotonic_s();
-    if (now_s - last_s < kProgressEvery_s) return;
-    last_s = now_s;
-    log.info("curating: {} documents, {} stay, {:.0f} %", format_grouped(ordered.documents_in()),
-             format_grouped(ordered.documents()),
-             100.0 * static_cast<double>(reader.bytes_read()) /
-                 static_cast<double>(std::max<std::int64_t>(reader.bytes_in_all(), 1)));
+    lines.line("curating: {} documents, {} stay, {:.0f} %", format_grouped(ordered.documents_in()),
+               format_grouped(ordered.documents()),
+               100.0 * static_cast<double>(reader.bytes_read()) /
+                   static_cast<double>(std::max<std::int64_t>(reader.bytes_in_all(), 1)));
   };
   work_in_order<Batch>(
       threads,
@@ -254,7 +250,7 @@ CurationRecord curate(const CurationSettings& settings, int threads, CurationMod
   }
   log.info("{}{}: {} of {} documents stay, {} of text, in {}", folder ? "" : "dry run, nothing written to ",
            settings.output, format_grouped(record.documents), format_grouped(ordered.documents_in()),
-           format_bytes(static_cast<double>(record.bytes)), format_duration(clock.monotonic_s() - began_s));
+           format_bytes(static_cast<double>(record.bytes)), format_duration(lines.elapsed_s()));
   return record;
 }
 

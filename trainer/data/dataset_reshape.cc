@@ -6,6 +6,7 @@
 
 #include "stoa/base/clock.h"
 #include "stoa/base/error.h"
+#include "stoa/base/progress_lines.h"
 #include "stoa/base/units.h"
 #include "stoa/trainer/data/indexed_dataset.h"
 #include "stoa/trainer/data/indexed_dataset_files.h"

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "stoa/base/error.h"
+#include "stoa/base/progress_lines.h"
 #include "stoa/base/units.h"
 #include "stoa/trainer/data/indexed_dataset_format.h"
 #include "stoa/trainer/data/ordered_work.h"

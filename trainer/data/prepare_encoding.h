@@ -19,28 +19,4 @@ struct EncodedText {
 EncodedText encode_files(const TextInputs& inputs, const Tokenizer& tokenizer, const std::filesystem::path& prefix,
                          int threads, Log& log, const Clock& clock);
 
-/// Lets one line through each two seconds.
-class ProgressLines {
- public:
-  ProgressLines(Log& log, const Clock& clock)
-      : log_(log), clock_(clock), began_s_(clock.monotonic_s()), last_s_(began_s_) {}
-
-  double elapsed_s() const { return clock_.monotonic_s() - began_s_; }
-
-  template <typename... Args>
-  void line(fmt::format_string<Args...> format, Args&&... args) {
-    constexpr double kEvery_s = 2;
-    const double now_s = clock_.monotonic_s();
-    if (now_s - last_s_ < kEvery_s) return;
-    last_s_ = now_s;
-    log_.info("{}", fmt::format(format, std::forward<Args>(args)...));
-  }
-
- private:
-  Log& log_;
-  const Clock& clock_;
-  double began_s_;
-  double last_s_;
-};
-
 }  // namespace stoa::trainer

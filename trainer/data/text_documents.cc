@@ -41,7 +41,7 @@ std::vector<std::string_view> split_documents(std::string_view text, std::string
 TextDocuments::TextDocuments(std::span<const std::string> paths, std::string_view separator) {
   for (const std::string& path : paths) {
     std::error_code ignored;
-    if (!std::filesystem::is_regular_file(path, ignored)) throw DataError("{}: no such text file (data.text)", path);
+    if (!std::filesystem::is_regular_file(path, ignored)) throw DataError("{}: no such text file", path);
     const MappedFile& file = files_.emplace_back(path);
     bytes_ += static_cast<std::int64_t>(file.bytes().size());
     const std::vector<std::string_view> found = split_documents(file.text(), separator);

@@ -2,6 +2,7 @@
 
 #include "stoa/base/clock.h"
 #include "stoa/base/error.h"
+#include "stoa/base/progress_lines.h"
 #include "stoa/base/units.h"
 #include "stoa/trainer/data/tokenizer_state.h"
 #include "stoa/trainer/data/tokenizer_training_cells.h"
@@ -11,7 +12,6 @@
 namespace stoa::trainer {
 namespace {
 
-constexpr double kProgressEvery_s = 2;
 /// How much of the progress is counting words.
 constexpr double kCountingShare = 0.5;
 
@@ -90,14 +90,9 @@ Tokenizer trained_tokenizer(Vocabulary vocabulary) {
 
 TrainedTokenizer train_tokenizer(const TokenizerTraining& training, const TextInputs& inputs, Log& log) {
   const SystemClock clock;
-  const double began_s = clock.monotonic_s();
-  double last_s = began_s;
+  ProgressLines progress(log, clock);
   const auto line = [&](const char* step) {
-    return [&, step](double part) {
-      if (clock.monotonic_s() - last_s < kProgressEvery_s) return;
-      last_s = clock.monotonic_s();
-      log.info("{}: {:.0f} %", step, 100 * part);
-    };
+    return [&, step](double part) { progress.line("{}: {:.0f} %", step, 100 * part); };
   };
   TokenizerTrainingReport report;
   const auto texts = texts_in_files(inputs, training.threads);
@@ -107,7 +102,7 @@ TrainedTokenizer train_tokenizer(const TokenizerTraining& training, const TextIn
   };
   Vocabulary vocabulary = learn(training, *texts, {line("counting words"), counted, line("merging pairs")}, report);
   log.info("trained a tokenizer of {} entries in {}", format_grouped(training.vocabulary_size),
-           format_duration(clock.monotonic_s() - began_s));
+           format_duration(progress.elapsed_s()));
   return {trained_tokenizer(std::move(vocabulary)), report};
 }
 
