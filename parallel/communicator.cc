@@ -1,13 +1,19 @@
 #include "stoa/parallel/communicator.h"
 
+#include <numeric>
+#include <utility>
+
 #include "stoa/base/error.h"
 #include "stoa/parallel/private_memory.h"
 
 namespace stoa::parallel {
 
+Communicator::Communicator(double deadline_s, std::string_view name, std::vector<int> members)
+    : deadline_s_(deadline_s), name_(name), members_(std::move(members)) {}
+
 void Communicator::begin_call(std::string_view collective, std::string_view what, std::size_t size_bytes) {
   if (is_broken())
-    throw CommError("{} {} on rank {} of {}: the group broke before: {}", collective, what, rank(), size(), broken_);
+    throw CommError("{} {} on rank {} of the {}: the group broke before: {}", collective, what, members_[std::size_t(rank())], name_, broken_);
   call_collective_ = collective;
   call_what_ = what;
   call_number_ = ledger_.begin(collective, what, size_bytes);
@@ -17,8 +23,8 @@ void Communicator::begin_call(std::string_view collective, std::string_view what
 
 // Called in a catch block.
 void Communicator::fail_call() {
-  const std::string name = fmt::format("#{} {} {} on rank {} of {} (deadline {:g} s)", call_number_, call_collective_,
-                                       call_what_, rank(), size(), deadline_s_);
+  const std::string name = fmt::format("#{} {} {} on rank {} of the {} (deadline {:g} s)", call_number_,
+                                       call_collective_, call_what_, members_[std::size_t(rank())], name_, deadline_s_);
   try {
     throw;
   } catch (const CommError& error) {
@@ -59,6 +65,52 @@ void Communicator::all_gather(std::span<const std::byte> mine, std::span<std::by
 void Communicator::broadcast(std::span<std::byte> bytes, int root, std::string_view what) {
   if (root < 0 || root >= size()) throw InternalError("broadcast {}: no rank {} among {}", what, root, size());
   run_call("broadcast", what, bytes.size(), [&] { do_broadcast(bytes, root); });
+}
+
+void Communicator::reduce_scatter(std::span<float> terms, std::span<const std::size_t> parts, std::span<float> mine,
+                                  std::string_view what) {
+  check_parts(parts, terms.size(), what);
+  if (mine.size() != parts[std::size_t(rank())])
+    throw InternalError("reduce_scatter {}: {} values for a part of {}", what, mine.size(), parts[std::size_t(rank())]);
+  run_call("reduce_scatter", what, terms.size_bytes(), [&] { do_reduce_scatter(terms, parts, mine); });
+}
+
+void Communicator::all_gather_parts(std::span<std::byte> all, std::span<const std::size_t> parts,
+                                    std::string_view what) {
+  check_parts(parts, all.size(), what);
+  run_call("all_gather", what, all.size(), [&] { do_all_gather_parts(all, parts); });
+}
+
+void Communicator::send(std::span<const std::byte> bytes, int to, std::string_view what) {
+  check_peer(to, what);
+  run_call("send", what, bytes.size(), [&] { do_send(bytes, to); });
+}
+
+void Communicator::receive(std::span<std::byte> bytes, int from, std::string_view what) {
+  check_peer(from, what);
+  run_call("receive", what, bytes.size(), [&] { do_receive(bytes, from); });
+}
+
+std::unique_ptr<Communicator> Communicator::split(int colour, std::string_view name) {
+  std::unique_ptr<Communicator> group;
+  run_call("split", name, 0, [&] {
+    const std::int64_t mine = colour;
+    std::vector<std::int64_t> colours(std::size_t(size()));
+    do_all_gather(std::as_bytes(std::span(&mine, 1)), std::as_writable_bytes(std::span(colours)));
+    group = do_split(colours, name);
+  });
+  return group;
+}
+
+void Communicator::check_parts(std::span<const std::size_t> parts, std::size_t all, std::string_view what) const {
+  if (parts.size() != std::size_t(size()) || std::reduce(parts.begin(), parts.end()) != all)
+    throw InternalError("{}: {} parts of {} together are not the {} parts of {}", what, parts.size(),
+                        std::reduce(parts.begin(), parts.end()), size(), all);
+}
+
+void Communicator::check_peer(int peer, std::string_view what) const {
+  if (peer < 0 || peer >= size() || peer == rank())
+    throw InternalError("{}: rank {} of {} has no message partner {}", what, rank(), size(), peer);
 }
 
 bool Communicator::all_agree(bool mine, std::string_view what) {

@@ -9,6 +9,8 @@
 ///
 /// A maximum or minimum over values of which one is NaN is NaN.
 ///
+/// A rank in here is a rank of this group; errors and the ledger name the ranks of the job (members()).
+///
 /// Sums have ONE order: along the binary tree over rank numbers that tree_order.h defines. So every implementation, on
 /// any machine, gives the same bits.
 #include <chrono>
@@ -18,6 +20,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "stoa/parallel/collective_ledger.h"
 
@@ -44,6 +47,10 @@ class Communicator {
   /// Rank and number of ranks on this node, for pinning threads and choosing devices.
   virtual int local_rank() const { return 0; }
   virtual int local_size() const { return 1; }
+  /// "job", or what split() was told, with the ranks of the job that belong to it: "tensor group of ranks 2, 3".
+  const std::string& name() const { return name_; }
+  /// The rank in the job of each rank of this group.
+  std::span<const int> members() const { return members_; }
 
   void barrier(std::string_view what);
   void all_reduce(std::span<float> values, ReduceOp op, std::string_view what);
@@ -53,6 +60,22 @@ class Communicator {
   void all_gather(std::span<const std::byte> mine, std::span<std::byte> all, std::string_view what);
   void broadcast(std::span<std::byte> bytes, int root, std::string_view what);
 
+  /// `terms` is this rank's term of a sum, cut into size() parts of parts[r] values each (the same on every rank; 0 is
+  /// a size); part rank() of the sum goes to `mine`, which may be that part of `terms` itself. The other parts of
+  /// `terms` are unspecified afterwards. Fastest where `terms` is memory from allocate().
+  void reduce_scatter(std::span<float> terms, std::span<const std::size_t> parts, std::span<float> mine,
+                      std::string_view what);
+  /// In place: `all` is cut into size() parts of parts[r] bytes each; this rank's part stands in its place, afterwards
+  /// all do. Fastest where `all` is memory from allocate().
+  void all_gather_parts(std::span<std::byte> all, std::span<const std::size_t> parts, std::string_view what);
+
+  /// From rank to rank, in the order sent. send returns when `bytes` may be written again; at most kWaitingMessages
+  /// that were not yet received wait between a rank and another, the next one waits for room.
+  static constexpr int kWaitingMessages = 2;
+  void send(std::span<const std::byte> bytes, int to, std::string_view what);
+  /// The next message of rank `from`; CommError where it has another size.
+  void receive(std::span<std::byte> bytes, int from, std::string_view what);
+
   /// True where every rank said true. Before any step that needs everyone: a failure on one rank becomes a decision of
   /// all.
   bool all_agree(bool mine, std::string_view what);
@@ -61,10 +84,16 @@ class Communicator {
   /// ordinary memory of this rank.
   virtual std::unique_ptr<CommunicatorMemory> allocate(std::size_t bytes, std::string_view what);
 
+  /// Collective. The ranks that give the same colour (>= 0) form a group of their own, in the order of their ranks
+  /// here; `name` is the same on all ranks of a colour. It may be used by another thread than this group is. Where one
+  /// group breaks because a rank failed, those that this rank is in break too as their calls reach it or its end.
+  std::unique_ptr<Communicator> split(int colour, std::string_view name);
+
   const CollectiveLedger& ledger() const { return ledger_; }
 
  protected:
-  explicit Communicator(double deadline_s) : deadline_s_(deadline_s) {}
+  /// A group of the whole job has the members 0 .. size - 1.
+  Communicator(double deadline_s, std::string_view name, std::vector<int> members);
   double deadline_s() const { return deadline_s_; }
 
   /// Runs one collective: throws CommError when the group is broken, writes the ledger, breaks the group when body
@@ -87,6 +116,8 @@ class Communicator {
 
  private:
   [[noreturn]] void fail_call();
+  void check_parts(std::span<const std::size_t> parts, std::size_t all, std::string_view what) const;
+  void check_peer(int peer, std::string_view what) const;
   void begin_call(std::string_view collective, std::string_view what, std::size_t size_bytes);
 
   virtual void do_barrier() = 0;
@@ -95,8 +126,16 @@ class Communicator {
   virtual void do_all_reduce(std::span<std::int64_t> values, ReduceOp op) = 0;
   virtual void do_all_gather(std::span<const std::byte> mine, std::span<std::byte> all) = 0;
   virtual void do_broadcast(std::span<std::byte> bytes, int root) = 0;
+  virtual void do_reduce_scatter(std::span<float> terms, std::span<const std::size_t> parts, std::span<float> mine) = 0;
+  virtual void do_all_gather_parts(std::span<std::byte> all, std::span<const std::size_t> parts) = 0;
+  virtual void do_send(std::span<const std::byte> bytes, int to) = 0;
+  virtual void do_receive(std::span<std::byte> bytes, int from) = 0;
+  /// colours[r] is that of rank r.
+  virtual std::unique_ptr<Communicator> do_split(std::span<const std::int64_t> colours, std::string_view name) = 0;
 
   double deadline_s_;
+  std::string name_;
+  std::vector<int> members_;
   CollectiveLedger ledger_;
   std::string broken_;
   std::string_view call_collective_;

@@ -2,6 +2,7 @@
 
 #include <mpi.h>
 
+#include <numeric>
 #include <optional>
 
 #include "stoa/base/error.h"
@@ -9,9 +10,20 @@
 #include "stoa/parallel/node_collectives.h"
 
 namespace stoa::parallel {
+namespace {
+
+std::vector<int> members_of_job() {
+  int size = 0;
+  MPI_Comm_size(MPI_COMM_WORLD, &size);
+  std::vector<int> members(static_cast<std::size_t>(size));
+  std::iota(members.begin(), members.end(), 0);
+  return members;
+}
+
+}  // namespace
 
 MpiCommunicator::MpiCommunicator(MpiSession&, double deadline_s, NodePath node_path)
-    : Communicator(deadline_s), messages_(std::make_unique<MpiMessages>(MPI_COMM_WORLD)) {
+    : Communicator(deadline_s, "job", members_of_job()), messages_(std::make_unique<MpiMessages>(MPI_COMM_WORLD)) {
   rank_ = messages_->rank();
   size_ = messages_->size();
   MPI_Comm node = MPI_COMM_NULL;
@@ -77,6 +89,18 @@ void MpiCommunicator::do_all_gather(std::span<const std::byte> mine, std::span<s
 void MpiCommunicator::do_broadcast(std::span<std::byte> bytes, int root) {
   if (node_) return node_->broadcast(bytes, root, call_deadline());
   messages_->broadcast(bytes, root, call_deadline());
+}
+
+void MpiCommunicator::do_reduce_scatter(std::span<float>, std::span<const std::size_t>, std::span<float>) {
+  throw InternalError("not yet");
+}
+void MpiCommunicator::do_all_gather_parts(std::span<std::byte>, std::span<const std::size_t>) {
+  throw InternalError("not yet");
+}
+void MpiCommunicator::do_send(std::span<const std::byte>, int) { throw InternalError("not yet"); }
+void MpiCommunicator::do_receive(std::span<std::byte>, int) { throw InternalError("not yet"); }
+std::unique_ptr<Communicator> MpiCommunicator::do_split(std::span<const std::int64_t>, std::string_view) {
+  throw InternalError("not yet");
 }
 
 }  // namespace stoa::parallel

@@ -40,6 +40,11 @@ class MpiCommunicator final : public Communicator {
   void do_all_reduce(std::span<std::int64_t> values, ReduceOp op) override;
   void do_all_gather(std::span<const std::byte> mine, std::span<std::byte> all) override;
   void do_broadcast(std::span<std::byte> bytes, int root) override;
+  void do_reduce_scatter(std::span<float> terms, std::span<const std::size_t> parts, std::span<float> mine) override;
+  void do_all_gather_parts(std::span<std::byte> all, std::span<const std::size_t> parts) override;
+  void do_send(std::span<const std::byte> bytes, int to) override;
+  void do_receive(std::span<std::byte> bytes, int from) override;
+  std::unique_ptr<Communicator> do_split(std::span<const std::int64_t> colours, std::string_view name) override;
 
   void join_node();
 

@@ -2,10 +2,14 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <deque>
 #include <exception>
+#include <map>
 #include <mutex>
+#include <numeric>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "stoa/base/error.h"
 #include "stoa/parallel/shard.h"
@@ -23,49 +27,103 @@ struct Post {
 
 }  // namespace
 
-// Where the ranks wait for each other: the n-th arrival of each rank belongs to the n-th meeting.
+// Where the ranks of one group wait for each other: the n-th arrival of each rank belongs to the n-th meeting. Owns the
+// groups split from it.
 class ThreadRanks::Meeting {
  public:
-  explicit Meeting(int ranks) : posts(static_cast<std::size_t>(ranks)), arrivals_(static_cast<std::size_t>(ranks), 0) {}
+  using TimePoint = std::chrono::steady_clock::time_point;
 
-  void wait_for_all(int rank, std::chrono::steady_clock::time_point deadline) {
+  /// `members`: the ranks of the job.
+  explicit Meeting(std::vector<int> members)
+      : posts(members.size()), members_(std::move(members)), arrivals_(members_.size(), 0) {}
+
+  const std::vector<int>& members() const { return members_; }
+
+  void wait_for_all(int rank, TimePoint deadline) {
     std::unique_lock lock(mutex_);
-    const std::uint64_t mine = ++arrivals_[static_cast<std::size_t>(rank)];
+    const std::uint64_t mine = ++arrivals_[std::size_t(rank)];
     const auto all_came = [&] {
       return std::all_of(arrivals_.begin(), arrivals_.end(), [&](std::uint64_t arrival) { return arrival >= mine; });
     };
     if (all_came()) changed_.notify_all();
-    changed_.wait_until(lock, deadline, [&] { return all_came() || !broken_.empty(); });
-    if (all_came()) return;
-    if (!broken_.empty()) throw CommError("the group broke: {}", broken_);
-    std::string message;
+    if (wait(lock, deadline, all_came)) return;
+    std::string missing;
     for (std::size_t other = 0; other < arrivals_.size(); ++other)
-      if (arrivals_[other] < mine) message += fmt::format("{}rank {}", message.empty() ? "" : ", ", other);
-    message += " did not come before the deadline";
-    broken_ = message;
+      if (arrivals_[other] < mine) missing += fmt::format("{}rank {}", missing.empty() ? "" : ", ", members_[other]);
+    give_up(missing + " did not come before the deadline");
+  }
+
+  void send(std::span<const std::byte> bytes, int from, int to, TimePoint deadline) {
+    std::unique_lock lock(mutex_);
+    auto& waiting = messages_[{from, to}];
+    if (!wait(lock, deadline, [&] { return waiting.size() < std::size_t(Communicator::kWaitingMessages); }))
+      give_up(fmt::format("rank {} took no message before the deadline", members_[std::size_t(to)]));
+    waiting.emplace_back(bytes.begin(), bytes.end());
     changed_.notify_all();
-    throw CommError("{}", message);
+  }
+
+  void receive(std::span<std::byte> bytes, int from, int to, TimePoint deadline) {
+    std::unique_lock lock(mutex_);
+    auto& waiting = messages_[{from, to}];
+    if (!wait(lock, deadline, [&] { return !waiting.empty(); }))
+      give_up(fmt::format("rank {} sent nothing before the deadline", members_[std::size_t(from)]));
+    const std::vector<std::byte> message = std::move(waiting.front());
+    waiting.pop_front();
+    changed_.notify_all();
+    if (message.size() != bytes.size())
+      throw CommError("rank {} sent {} bytes where {} were expected", members_[std::size_t(from)], message.size(),
+                      bytes.size());
+    std::copy(message.begin(), message.end(), bytes.begin());
+  }
+
+  /// The group of the split numbered `number` that has these members: made by whoever comes first.
+  Meeting& group(std::uint64_t number, const std::vector<int>& members) {
+    const std::lock_guard lock(mutex_);
+    auto& group = groups_[{number, members.front()}];
+    if (!group) group = std::make_unique<Meeting>(members);
+    if (!broken_.empty()) group->break_group(broken_);
+    return *group;
   }
 
   void break_group(std::string_view reason) {
     const std::lock_guard lock(mutex_);
     if (broken_.empty()) broken_ = reason;
     changed_.notify_all();
+    for (const auto& [key, group] : groups_) group->break_group(reason);
   }
 
   /// Written by their rank before a meeting, read by all until the next one.
   std::vector<Post> posts;
 
  private:
+  // False where the deadline passed; throws where the group broke.
+  template <typename Ready>
+  bool wait(std::unique_lock<std::mutex>& lock, TimePoint deadline, Ready&& ready) {
+    changed_.wait_until(lock, deadline, [&] { return ready() || !broken_.empty(); });
+    if (ready()) return true;
+    if (!broken_.empty()) throw CommError("the group broke: {}", broken_);
+    return false;
+  }
+
+  [[noreturn]] void give_up(const std::string& message) {
+    broken_ = message;
+    changed_.notify_all();
+    throw CommError("{}", message);
+  }
+
   std::mutex mutex_;
   std::condition_variable changed_;
+  std::vector<int> members_;
   std::vector<std::uint64_t> arrivals_;
+  std::map<std::pair<int, int>, std::deque<std::vector<std::byte>>> messages_;
+  std::map<std::pair<std::uint64_t, int>, std::unique_ptr<Meeting>> groups_;
   std::string broken_;
 };
 
 class ThreadRanks::Rank final : public Communicator {
  public:
-  Rank(Meeting& meeting, int rank, double deadline_s) : Communicator(deadline_s), meeting_(meeting), rank_(rank) {}
+  Rank(Meeting& meeting, int rank, double deadline_s, std::string_view name)
+      : Communicator(deadline_s, name, meeting.members()), meeting_(meeting), rank_(rank) {}
 
   int rank() const override { return rank_; }
   int size() const override { return static_cast<int>(meeting_.posts.size()); }
@@ -97,6 +155,43 @@ class ThreadRanks::Rank final : public Communicator {
     meet();
   }
 
+  void do_reduce_scatter(std::span<float> terms, std::span<const std::size_t> parts, std::span<float> mine) override {
+    show({.collective = 's', .data = reinterpret_cast<std::byte*>(terms.data()), .size_bytes = terms.size_bytes()});
+    const std::size_t begin = begin_of(parts);
+    std::vector<float*> ranks;
+    for (const Post& post : meeting_.posts) ranks.push_back(reinterpret_cast<float*>(post.data) + begin);
+    tree_reduce<float>(ranks, mine.size(), ReduceOp::kSum, mine.data());
+    meet();
+  }
+
+  void do_all_gather_parts(std::span<std::byte> all, std::span<const std::size_t> parts) override {
+    show({.collective = 'p', .data = all.data(), .size_bytes = all.size()});
+    std::size_t begin = 0;
+    for (std::size_t other = 0; other < parts.size(); begin += parts[other++])
+      if (int(other) != rank_)
+        std::copy_n(meeting_.posts[other].data + begin, parts[other], all.begin() + std::ptrdiff_t(begin));
+    meet();
+  }
+
+  void do_send(std::span<const std::byte> bytes, int to) override { meeting_.send(bytes, rank_, to, call_deadline()); }
+  void do_receive(std::span<std::byte> bytes, int from) override {
+    meeting_.receive(bytes, from, rank_, call_deadline());
+  }
+
+  std::unique_ptr<Communicator> do_split(std::span<const std::int64_t> colours, std::string_view name) override {
+    std::vector<int> members;
+    int rank = 0;
+    for (std::size_t other = 0; other < colours.size(); ++other) {
+      if (int(other) == rank_) rank = int(members.size());
+      if (colours[other] == colours[std::size_t(rank_)]) members.push_back(meeting_.members()[other]);
+    }
+    return std::make_unique<Rank>(meeting_.group(++splits_, members), rank, deadline_s(), name);
+  }
+
+  std::size_t begin_of(std::span<const std::size_t> parts) const {
+    return std::reduce(parts.begin(), parts.begin() + rank_, std::size_t{0});
+  }
+
   // Each rank reduces its slice over everyone's memory and writes it to everyone's memory.
   template <typename T>
   void reduce(std::span<T> values, ReduceOp op) {
@@ -123,11 +218,15 @@ class ThreadRanks::Rank final : public Communicator {
 
   Meeting& meeting_;
   int rank_;
+  std::uint64_t splits_ = 0;
 };
 
-ThreadRanks::ThreadRanks(int ranks, double deadline_s) : meeting_(std::make_unique<Meeting>(ranks)) {
+ThreadRanks::ThreadRanks(int ranks, double deadline_s) {
+  std::vector<int> members(static_cast<std::size_t>(ranks));
+  std::iota(members.begin(), members.end(), 0);
+  meeting_ = std::make_unique<Meeting>(std::move(members));
   for (int rank = 0; rank < ranks; ++rank)
-    communicators_.push_back(std::make_unique<Rank>(*meeting_, rank, deadline_s));
+    communicators_.push_back(std::make_unique<Rank>(*meeting_, rank, deadline_s, "job"));
 }
 
 ThreadRanks::~ThreadRanks() = default;

@@ -10,7 +10,8 @@
 
 namespace stoa::parallel {
 
-/// Owns the group and a communicator for each rank. Outlives the threads that use them.
+/// Owns the group, those split from it and a communicator for each rank. Outlives the threads that use them and the
+/// communicators that split() gave.
 class ThreadRanks {
  public:
   ThreadRanks(int ranks, double deadline_s);

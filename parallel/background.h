@@ -1,0 +1,59 @@
+#pragma once
+/// Runs collectives of a group on a thread of its own, in the order given, so that they go on while this rank computes.
+/// (MPI's nonblocking collectives make no progress between calls; notes on CPU performance, measured.)
+///
+/// The group belongs to it: nobody else makes calls of it while work is under way. On a group of one everything runs
+/// inline and no thread is started. After work has thrown, later work is not run: its wait() throws the same.
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "stoa/parallel/communicator.h"
+
+namespace stoa::parallel {
+
+class Background {
+ public:
+  /// Number of a piece of work, counted from 1; 0 is always done.
+  using Ticket = std::uint64_t;
+
+  explicit Background(std::unique_ptr<Communicator> group);
+  /// Waits for what is under way; the group's deadline bounds it.
+  ~Background();
+  Background(const Background&) = delete;
+  Background& operator=(const Background&) = delete;
+
+  /// For setting up and for asking: allocate(), rank(), size(). REQUIRES for calls: no work is under way.
+  Communicator& group() { return *group_; }
+
+  /// One thread starts and waits. What the work refers to lives until it was waited for.
+  Ticket start(std::function<void(Communicator&)> work);
+  /// Returns when that piece and all before it are done; throws what the first failing one of them threw.
+  void wait(Ticket ticket);
+  /// start and wait.
+  void run(const std::function<void(Communicator&)>& work) { wait(start(work)); }
+
+  /// Seconds that its thread has spent in work, and that wait() has let this rank wait, since the start.
+  double busy_s() const;
+  double waited_s() const { return waited_s_; }
+
+ private:
+  void serve();
+
+  std::unique_ptr<Communicator> group_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<std::function<void(Communicator&)>> work_;
+  std::uint64_t started_ = 0, done_ = 0;
+  double busy_s_ = 0, waited_s_ = 0;
+  std::exception_ptr failure_;
+  bool leaving_ = false;
+  std::thread thread_;
+};
+
+}  // namespace stoa::parallel
