@@ -13,7 +13,8 @@ Communicator::Communicator(double deadline_s, std::string_view name, std::vector
 
 void Communicator::begin_call(std::string_view collective, std::string_view what, std::size_t size_bytes) {
   if (is_broken())
-    throw CommError("{} {} on rank {} of the {}: the group broke before: {}", collective, what, members_[std::size_t(rank())], name_, broken_);
+    throw CommError("{} {} on rank {} of the {}: the group broke before: {}", collective, what,
+                    members_[std::size_t(rank())], name_, broken_);
   call_collective_ = collective;
   call_what_ = what;
   call_number_ = ledger_.begin(collective, what, size_bytes);
@@ -95,7 +96,7 @@ std::unique_ptr<Communicator> Communicator::split(int colour, std::string_view n
   std::unique_ptr<Communicator> group;
   run_call("split", name, 0, [&] {
     const std::int64_t mine = colour;
-    std::vector<std::int64_t> colours(std::size_t(size()));
+    std::vector<std::int64_t> colours(members_.size());
     do_all_gather(std::as_bytes(std::span(&mine, 1)), std::as_writable_bytes(std::span(colours)));
     group = do_split(colours, name);
   });

@@ -17,6 +17,7 @@ MeshGroups make_mesh_groups(Communicator& job, const MeshSize& size) {
                     .job = job,
                     .data = group("data group", {0, at.pipeline, at.tensor}),
                     .pipeline = group("pipeline group", {at.data, 0, at.tensor}),
+                    .pipeline_back = group("pipeline group, backward", {at.data, 0, at.tensor}),
                     .tensor = group("tensor group", {at.data, at.pipeline, 0}),
                     .model = group("model group", {at.data, 0, 0}),
                     .ends = nullptr};

@@ -10,11 +10,12 @@ namespace stoa::parallel {
 struct MeshGroups {
   MeshSize size;
   MeshCoordinate at;
-  Communicator& job;  ///< all ranks; decisions of all
-  std::unique_ptr<Communicator> data;      ///< same stage, same slice: sums of gradients
-  std::unique_ptr<Communicator> pipeline;  ///< same samples, same slice: activations
-  std::unique_ptr<Communicator> tensor;    ///< same samples, same stage: slices of each product
-  std::unique_ptr<Communicator> model;     ///< pipeline x tensor: the ranks that hold one model together
+  Communicator& job;                            ///< all ranks; decisions of all
+  std::unique_ptr<Communicator> data;           ///< same stage, same slice: sums of gradients
+  std::unique_ptr<Communicator> pipeline;       ///< same samples, same slice: activations, from stage to stage
+  std::unique_ptr<Communicator> pipeline_back;  ///< the same ranks again: gradients, which must not queue behind those
+  std::unique_ptr<Communicator> tensor;         ///< same samples, same stage: slices of each product
+  std::unique_ptr<Communicator> model;          ///< pipeline x tensor: the ranks that hold one model together
   /// First and last stage, same samples, same slice (rank 0 and 1): the two copies of a tied embedding. Null on other
   /// stages and where there is one stage.
   std::unique_ptr<Communicator> ends;

@@ -1,0 +1,39 @@
+#pragma once
+/// Runs any stage's list of actions: one runner for all schedules. Messages go over MeshGroups' pipeline (activations)
+/// and pipeline_back (gradients) groups.
+#include <span>
+
+#include "stoa/parallel/mesh_groups.h"
+#include "stoa/parallel/pipeline_schedule.h"
+
+namespace stoa::parallel {
+
+/// What a stage does in a step. x and dx are the floats of one message; empty where the model begins or ends.
+class PipelineWork {
+ public:
+  virtual ~PipelineWork() = default;
+  /// Floats that go from chunk to chunk for this micro-batch; the same on both sides.
+  virtual std::size_t message_floats(int micro_batch) const = 0;
+  virtual void forward(const PipelineAction& action, std::span<const float> x_in, std::span<float> x_out) = 0;
+  /// kBackward and kBackwardInput.
+  virtual void backward(const PipelineAction& action, std::span<const float> dx_out, std::span<float> dx_in) = 0;
+  virtual void backward_weight(const PipelineAction& action) = 0;
+};
+
+/// Four messages of memory, allocated once.
+class PipelineRunner {
+ public:
+  /// Borrows the groups. most_floats: of one message.
+  PipelineRunner(MeshGroups& groups, std::size_t most_floats);
+  static std::size_t memory_bytes(const MeshSize& size, std::size_t most_floats);
+
+  /// Collective over the pipeline group. REQUIRES: plan is this stage's of shape.
+  void run(const PipelineShape& shape, const PipelinePlan& plan, PipelineWork& work);
+
+ private:
+  MeshGroups& groups_;
+  std::size_t most_floats_;
+  std::vector<float> x_in_, x_out_, dx_out_, dx_in_;
+};
+
+}  // namespace stoa::parallel
