@@ -43,7 +43,7 @@ Box shard_box(const std::vector<std::int64_t>& shape, const Placement& placement
   const auto dim = static_cast<std::size_t>(placement.dim);
   if (dim >= shape.size())
     throw InternalError("a tensor of {} dims cannot be sharded along dim {}", shape.size(), placement.dim);
-  const Slice slice = balanced_slice(shape[dim], parts, index);
+  const Slice slice = balanced_slice(shape[dim], parts / placement.copies, index / placement.copies);
   box.begin[dim] = slice.begin;
   box.size[dim] = slice.size();
   return box;

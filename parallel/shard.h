@@ -41,6 +41,7 @@ enum class PlacementKind {
 struct Placement {
   PlacementKind kind = PlacementKind::kReplicated;
   int dim = 0;
+  int copies = 1;  ///< kSharded: neighbouring ranks that hold the same slice (key-value heads fewer than ranks)
   bool operator==(const Placement&) const = default;
 };
 

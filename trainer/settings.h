@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "stoa/parallel/mesh.h"
+#include "stoa/parallel/pipeline_schedule.h"
 
 namespace stoa::trainer {
 
@@ -22,6 +23,20 @@ enum class ModelFamily {
 enum class Precision {
   kFp32,
   kBf16,  ///< bf16 products and activations; fp32 masters, residual stream, gradient accumulation and reduction
+};
+
+/// What the backward pass computes again instead of keeping it from the forward pass. The numbers are the same.
+enum class Recompute {
+  kNone,
+  kSelective,  ///< attention outputs and log-sums
+  kFull,       ///< everything of a layer but its input
+};
+
+/// What is cut over the data axis (arXiv 1910.02054).
+enum class Zero {
+  kNone,       ///< every data rank holds all of it
+  kOptimizer,  ///< stage 1: moments, and in bf16 the fp32 masters
+  kGradients,  ///< stage 2: gradients too: they are summed over ranks after each micro-batch
 };
 
 struct ModelSettings {
@@ -130,7 +145,8 @@ struct TrainingSettings {
   Precision precision = Precision::kBf16;
   double z_loss = 0;           ///< coefficient of mean(log(sum exp logits)^2) (arXiv 2204.02311)
   std::uint64_t seed = 1;      ///< of initial weights and dropout
-  bool deterministic = false;  ///< the same bits for any number of data ranks
+  bool deterministic = false;  ///< the same bits for any number of data ranks and pipeline stages
+  Recompute recompute = Recompute::kNone;
   std::int64_t log_every = 1;  ///< steps between progress lines where there is no terminal
   std::string start_from;  ///< a step-XXXXXXXX folder whose weights a fresh run begins with; empty: drawn by the seed
   SpikeSettings spike;
@@ -138,6 +154,10 @@ struct TrainingSettings {
 
 struct ParallelSettings {
   parallel::MeshSize mesh;
+  parallel::PipelineKind schedule = parallel::PipelineKind::kOneForwardOneBackward;
+  int chunks_per_stage = 1;                ///< of layers; above 1 with schedule interleaved only
+  std::vector<std::int64_t> stage_layers;  ///< layers of each chunk in the model's order; empty: cut by load
+  Zero zero = Zero::kNone;
   int threads_per_rank = 0;  ///< 0: the allowed processors divided by the ranks of the node
   double deadline_s = 600;   ///< of every collective
 };

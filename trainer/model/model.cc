@@ -40,16 +40,6 @@ void plan_transformer(const ParameterTable& table, const ModelShape& shape, int 
 
 }  // namespace
 
-ModelParameters::ModelParameters(const ParameterTable& table, Precision precision)
-    : elements_(std::size_t(table.elements)),
-      has_copies_(precision == Precision::kBf16),
-      masters_(elements_ * sizeof(float)),
-      copies_(has_copies_ ? elements_ * sizeof(bf16) : 0) {}
-
-void ModelParameters::refresh_copies(cpu::Queue& queue) {
-  if (has_copies_) cast(queue, std::span<const float>(masters()), copies());
-}
-
 MemoryTable plan_memory(const ParameterTable& table, Precision precision, const ModelShape& shape, int threads,
                         std::int64_t gradient_buffers) {
   MemoryTable memory;

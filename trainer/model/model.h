@@ -2,46 +2,17 @@
 /// A decoder-only transformer of either family, forward and backward by hand. The implementation is a template over the
 /// queue and the type of activations (transformer.h); this is what the loop, evaluation and the programs see.
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <span>
+#include <vector>
 
-#include "stoa/trainer/kernels/bf16.h"
+#include "stoa/parallel/communicator.h"
 #include "stoa/trainer/kernels/cpu_queue.h"
+#include "stoa/trainer/model/gradient_sink.h"
 #include "stoa/trainer/model/memory_plan.h"
-#include "stoa/trainer/model/parameter_table.h"
+#include "stoa/trainer/model/model_parameters.h"
 
 namespace stoa::trainer {
-
-/// fp32 masters and, for bf16, the copy used in products. Offsets are the table's; the padding between stays zero.
-class ModelParameters {
- public:
-  ModelParameters(const ParameterTable& table, Precision precision);
-
-  std::span<float> masters() { return masters_.as<float>().first(elements_); }
-  std::span<const float> masters() const { return masters_.as<float>().first(elements_); }
-  /// Empty in fp32.
-  std::span<bf16> copies() { return copies_.as<bf16>().first(has_copies_ ? elements_ : 0); }
-  std::span<const bf16> copies() const { return copies_.as<bf16>().first(has_copies_ ? elements_ : 0); }
-
-  /// Weights for products in type T.
-  template <typename T>
-  std::span<const T> products() const {
-    if constexpr (std::is_same_v<T, float>)
-      return masters();
-    else
-      return copies();
-  }
-
-  /// After the masters were written by other means than the optimizer.
-  void refresh_copies(cpu::Queue& queue);
-
- private:
-  std::size_t elements_;
-  bool has_copies_;
-  PageBuffer masters_;
-  PageBuffer copies_;
-};
 
 /// One forward (and backward) pass of one rank: B samples of T tokens.
 struct MicroBatch {
@@ -77,27 +48,71 @@ struct ModelShape {
   std::int64_t samples = 1;  ///< largest micro-batch
   ModelUse use = ModelUse::kTraining;
   std::uint64_t seed = 0;  ///< of dropout
+  Recompute recompute = Recompute::kNone;
+  std::vector<int> slots;  ///< activations in flight of each chunk; empty: one each
+  /// The backward pass comes in two parts (zero-bubble schedules): each slot keeps what the second one needs.
+  bool split_backward = false;
 };
 
-/// DataError of either pass where a token or a target is outside the vocabulary.
+/// What a chunk's pass is about.
+struct ChunkPass {
+  int chunk = 0;
+  int slot = 0;
+  const MicroBatch& batch;
+};
+
+/// The chunks of layers of one rank's share of a model. The residual stream between chunks is fp32, this rank's rows
+/// (row_slice) of the micro-batch's N = B * T, row-major, D columns. Collective over the tensor axis. DataError of any
+/// pass where a token or a target is outside the vocabulary.
 class Model {
  public:
   virtual ~Model() = default;
-  /// Adds the gradients of the micro-batch to gradients (table.gradient_elements; tied parts apart, see
-  /// ParameterTable).
-  virtual LossSums train(const MicroBatch& batch, const LossScale& scale, std::span<float> gradients) = 0;
-  /// Forward alone, without dropout.
-  virtual LossSums evaluate(const MicroBatch& batch) = 0;
+
+  /// x_in: empty for the chunk that begins with the embedding. x_out: empty for the one that ends with the head. Keeps
+  /// in the slot what backward needs.
+  virtual void forward(const ChunkPass& pass, std::span<const float> x_in, std::span<float> x_out) = 0;
+  /// The gradient of the chunk's input goes to dx_in (empty where the embedding is) and those of the parameters to the
+  /// sink, all of them; the head's loss is computed here. dx_out: empty where the head is. Returns the loss sums where
+  /// the head is, else zeros.
+  virtual LossSums backward(const ChunkPass& pass, const LossScale& scale, std::span<const float> dx_out,
+                            std::span<float> dx_in, GradientSink& sink) = 0;
+  /// The same without the gradients of the layers' parameters (the blocks of embedding and head are completed), which
+  /// backward_weight adds later from what the slot keeps. REQUIRES: made with split_backward.
+  virtual LossSums backward_input(const ChunkPass& pass, const LossScale& scale, std::span<const float> dx_out,
+                                  std::span<float> dx_in, GradientSink& sink) = 0;
+  virtual void backward_weight(const ChunkPass& pass, GradientSink& sink) = 0;
+  /// Forward alone, without dropout. Loss sums where the head is, else zeros.
+  virtual LossSums evaluate(const ChunkPass& pass, std::span<const float> x_in, std::span<float> x_out) = 0;
+
+  /// This rank's rows of a micro-batch.
+  virtual parallel::Slice row_slice(const MicroBatch& batch) const = 0;
+
+  /// A model of one chunk with embedding and head: adds the gradients of the micro-batch to gradients
+  /// (table.gradient_elements; tied parts apart, see ParameterTable).
+  LossSums train(const MicroBatch& batch, const LossScale& scale, std::span<float> gradients);
+  LossSums evaluate(const MicroBatch& batch);
 };
 
-/// Borrows queue, table and parameters. The activations and workspace are allocated here and never again.
+struct ModelParts {
+  const ParameterTable& table;
+  const ModelParameters& parameters;
+  Precision precision = Precision::kFp32;
+  ModelShape shape;
+  /// The tensor axis, the group of this rank; null where nothing is cut on it. Used by the model alone.
+  std::unique_ptr<parallel::Communicator> tensor = nullptr;
+  ParameterGate* gate = nullptr;  ///< null: parameters are always there
+};
+
+/// Borrows queue, table, parameters and gate. Collective over the tensor axis. The activations and workspace are
+/// allocated here and never again.
+std::unique_ptr<Model> make_model(cpu::Queue& queue, ModelParts parts);
+/// A whole model on one rank.
 std::unique_ptr<Model> make_model(cpu::Queue& queue, const ParameterTable& table, const ModelParameters& parameters,
                                   Precision precision, const ModelShape& shape);
 
-/// The parts of one rank's memory, without allocating any: parameters, gradients (buffers of the deterministic mode's
-/// tree included), optimizer, activations, workspace.
-MemoryTable plan_memory(const ParameterTable& table, Precision precision, const ModelShape& shape, int threads,
-                        std::int64_t gradient_buffers);
+/// Adds to `memory` what a model of that table allocates on one rank: activations, workspace, communication.
+void plan_model(const ParameterTable& table, Precision precision, const ModelShape& shape, int threads,
+                MemoryTable& memory);
 
 /// Initial weights, a function of (seed, name, global element index) alone: the same on any layout. REQUIRES: masters
 /// are as ModelParameters made them (zero): padding and zero-initialised parameters are not written.
