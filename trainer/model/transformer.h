@@ -1,6 +1,7 @@
 #pragma once
 /// The transformer as a template over the queue and the type of activations: kernels are found by overload, so a
-/// backend that lacks one does not compile. Told in transformer_forward.h, _loss.h, _backward.h and _weights.h. Included by one file per backend (transformer_cpu.cc).
+/// backend that lacks one does not compile. Told in transformer_forward.h, _loss.h, _backward.h and _weights.h.
+/// Included by one file per backend (transformer_cpu.cc).
 #include "stoa/base/error.h"
 #include "stoa/trainer/kernels/activation.h"
 #include "stoa/trainer/kernels/cross_entropy.h"
@@ -75,8 +76,7 @@ class Transformer final : public Model {
   TensorRows::Ticket column_product_backward(std::span<const T> dy_nc, std::int64_t weight, std::int64_t columns);
   void take_scattered(std::span<float> terms_nd, TensorRows::Ticket scattered);
   void norm_backward(std::span<const T> dy_md, std::span<const float> x_md, std::span<const float> mean_m,
-                     std::span<const float> scale_m, std::int64_t weight, std::span<float> dw_d,
-                     std::span<float> db_d);
+                     std::span<const float> scale_m, std::int64_t weight, std::span<float> dw_d, std::span<float> db_d);
   void embed_backward(const MicroBatch& batch, GradientSink& sink);
 
   // transformer_weights.h

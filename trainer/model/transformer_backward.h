@@ -32,11 +32,10 @@ void Transformer<Queue, T>::norm_backward(std::span<const T> dy_md, std::span<co
   const auto w_d = master(weight, sizes_.width);
   const auto dx_md = rows(work_.dx_md, sizes_.width);
   if (gpt2()) {
-    layer_norm_backward<T>(queue_, dy_md, rows(x_md, sizes_.width), w_d, rows(mean_m, 1), rows(scale_m, 1), dx_md,
-                           dw_d, db_d, work_.reduction);
+    layer_norm_backward<T>(queue_, dy_md, rows(x_md, sizes_.width), w_d, rows(mean_m, 1), rows(scale_m, 1), dx_md, dw_d,
+                           db_d, work_.reduction);
   } else {
-    rms_norm_backward<T>(queue_, dy_md, rows(x_md, sizes_.width), w_d, rows(scale_m, 1), dx_md, dw_d,
-                         work_.reduction);
+    rms_norm_backward<T>(queue_, dy_md, rows(x_md, sizes_.width), w_d, rows(scale_m, 1), dx_md, dw_d, work_.reduction);
   }
 }
 
@@ -167,6 +166,7 @@ void Transformer<Queue, T>::compute_again(const Layer& layer) {
 template <typename Queue, typename T>
 void Transformer<Queue, T>::embed_backward(const MicroBatch& batch, GradientSink& sink) {
   const std::int64_t width = sizes_.width;
+  const parallel::Slice slice = table_.slices.vocabulary;
   const auto dx_md = rows(work_.dx_md, width);
   drop_embedding(dx_md, batch);
   std::span<const float> dx_nd = dx_md;
@@ -177,11 +177,11 @@ void Transformer<Queue, T>::embed_backward(const MicroBatch& batch, GradientSink
     dx_nd = all_nd;
   }
   const bool positioned = table_.positions >= 0 && rows_axis_.index() == 0;
-  const auto dlearned_td = positioned
-                               ? sink.part(table_.positions_block, table_.positions, sizes_.context * width)
-                               : std::span<float>();
+  const auto dlearned_td =
+      positioned ? sink.part(table_.positions_block, table_.positions, sizes_.context * width) : std::span<float>();
   embedding_backward(queue_, batch.tokens_bt, dx_nd, width, positions(batch),
-                     sink.part(table_.embedding_block, table_.embedding, sizes_.vocabulary * width), dlearned_td);
+                     sink.part(table_.embedding_block, table_.embedding, slice.size() * width), dlearned_td,
+                     slice.begin);
   if (table_.positions >= 0) sink.complete(table_.positions_block);
   sink.complete(table_.embedding_block);
 }

@@ -153,8 +153,7 @@ class ActivationCarver {
       layer.attention_scale_m = carver_.take<float>("attention norm scales", of_rows(1));
     }
     if (wanted(full, false)) {
-      layer.raw_qkv_nc =
-          carver_.take<T>("queries, keys, values before their norm", normed * of_tokens(sizes_.columns));
+      layer.raw_qkv_nc = carver_.take<T>("queries, keys, values before their norm", normed * of_tokens(sizes_.columns));
       layer.query_scale_nh = carver_.take<float>("query norm scales", normed * of_tokens(sizes_.heads));
       layer.key_scale_nk = carver_.take<float>("key norm scales", normed * of_tokens(sizes_.key_value_heads));
       layer.qkv_nc = carver_.take<T>("queries, keys, values", of_tokens(sizes_.columns));

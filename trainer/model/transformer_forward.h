@@ -65,7 +65,9 @@ AttentionDropout Transformer<Queue, T>::attention_dropout(const Layer& layer, Pa
   return {.rate = static_cast<float>(model_.dropout),
           .key = philox_key(shape_.seed, RandomPurpose::kAttentionDropout, std::uint64_t(layer.at.number)),
           .step = layer.batch.step,
-          .first_sample = layer.batch.first_sample};
+          .first_sample = layer.batch.first_sample,
+          .first_head = table_.slices.heads.begin,
+          .heads_total = model_.heads};
 }
 
 /// Number of this rank's first element of the residual stream in the step's global batch.
@@ -95,9 +97,9 @@ void Transformer<Queue, T>::drop_embedding(std::span<float> x_md, const MicroBat
 
 /// The norm of this rank's rows, to their place in work_.h_nd.
 template <typename Queue, typename T>
-void Transformer<Queue, T>::norm_forward(std::span<const float> x_md, std::span<const T> branch_md,
-                                         std::int64_t weight, std::int64_t bias, std::span<float> sum_md,
-                                         std::span<float> mean_m, std::span<float> scale_m) {
+void Transformer<Queue, T>::norm_forward(std::span<const float> x_md, std::span<const T> branch_md, std::int64_t weight,
+                                         std::int64_t bias, std::span<float> sum_md, std::span<float> mean_m,
+                                         std::span<float> scale_m) {
   const auto epsilon = static_cast<float>(model_.norm_epsilon);
   const auto w_d = master(weight, sizes_.width);
   const auto y_md = own(work_.h_nd, sizes_.width);
@@ -232,12 +234,13 @@ template <typename Queue, typename T>
 std::span<const float> Transformer<Queue, T>::embed(const MicroBatch& batch, std::span<float> x_md, Pass kind) {
   await(table_.embedding_block);
   if (table_.positions >= 0) await(table_.positions_block);
-  const auto table_vd = master(table_.embedding, sizes_.vocabulary * sizes_.width);
+  const parallel::Slice slice = table_.slices.vocabulary;
+  const auto table_vd = master(table_.embedding, slice.size() * sizes_.width);
   // One term of the sum brings the positions.
-  const auto learned_td = rows_axis_.index() == 0 ? master(table_.positions, sizes_.context * sizes_.width)
-                                                  : std::span<const float>();
+  const auto learned_td =
+      rows_axis_.index() == 0 ? master(table_.positions, sizes_.context * sizes_.width) : std::span<const float>();
   const auto x_nd = rows_axis_.cut() ? tokens(work_.terms_nd, sizes_.width) : x_md;
-  embedding_forward(queue_, batch.tokens_bt, table_vd, learned_td, sizes_.width, positions(batch), x_nd);
+  embedding_forward(queue_, batch.tokens_bt, table_vd, learned_td, sizes_.width, positions(batch), x_nd, slice.begin);
   if (rows_axis_.cut()) {
     rows_axis_.scatter(x_nd, tokens_, "embedded tokens");
     const auto mine = own(x_nd, sizes_.width);
@@ -279,7 +282,7 @@ void Transformer<Queue, T>::run_forward(const ChunkPass& pass, std::span<const f
     x_md = feed_forward_x;
     pending = branch_md;
   }
-  if (!ends(pass)) return add_rows<T>(queue_, x_md, pending, x_out);
+  if (!ends(pass)) return add_branch<T>(queue_, x_md, pending, x_out);
   await(table_.final_norm_block);
   norm_forward(x_md, pending, table_.final_norm, table_.final_norm_bias, rows(slot.final_x_md, sizes_.width),
                slot.final_mean_m, slot.final_scale_m);
@@ -287,6 +290,7 @@ void Transformer<Queue, T>::run_forward(const ChunkPass& pass, std::span<const f
 
 template <typename Queue, typename T>
 void Transformer<Queue, T>::forward(const ChunkPass& pass, std::span<const float> x_in, std::span<float> x_out) {
+  if (shape_.use != ModelUse::kTraining) throw InternalError("training needs a model made for it");
   run_forward(pass, x_in, x_out, Pass::kTrain);
 }
 

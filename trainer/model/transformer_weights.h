@@ -55,8 +55,8 @@ std::span<const T> Transformer<Queue, T>::activate(const Layer& layer) {
 
 /// Of the product that writes a branch's output; x_ni is its input.
 template <typename Queue, typename T>
-void Transformer<Queue, T>::row_weights(const Layer& layer, Branch branch, const Gathered& dy,
-                                        std::span<const T> x_ni, GradientSink& sink) {
+void Transformer<Queue, T>::row_weights(const Layer& layer, Branch branch, const Gathered& dy, std::span<const T> x_ni,
+                                        GradientSink& sink) {
   const LayerOffsets& at = layer.at;
   const bool attention = branch == Branch::kAttention;
   const std::int64_t width = sizes_.width, inputs = attention ? sizes_.query : sizes_.feed_forward;
