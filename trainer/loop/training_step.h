@@ -3,6 +3,7 @@
 /// order of the pipeline's schedule, and the reduction of gradients behind them. Training, evaluation and verification
 /// of layouts use the same one.
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -38,36 +39,41 @@ class TrainingStep {
   TrainingStep(cpu::Queue& queue, const StepSettings& settings, parallel::MeshGroups groups);
   ~TrainingStep();
 
+  const StepSettings& settings() const { return settings_; }
   const ParameterTable& table() const { return table_; }
-  TrainingState& state() { return *state_; }
+  TrainingState& state() { return state_; }
   const parallel::MeshGroups& groups() const { return groups_; }
-  parallel::Background& data() { return data_; }
 
   /// Collective: forward and backward of the global batch of step `step` (from 1), whose samples follow those of the
   /// steps before. Afterwards the owned gradients are the global batch's. Returns its loss sums, the same on all ranks.
   LossSums run(const SampleStream& samples, std::int64_t step);
 
-  /// Collective: cross entropy in nats of samples first .. first + count - 1, summed along the tree over micro-batches:
-  /// the same bits on all ranks and on every layout of data ranks and stages.
-  double evaluate(const SampleStream& samples, std::int64_t first, std::int64_t count);
+  /// Collective: forward alone over samples 0 .. count - 1, cut into micro-batches that the data ranks share. Each
+  /// micro-batch is tallied on one rank.
+  using EvaluationTally = std::function<void(std::int64_t number, const MicroBatch& batch, const LossSums& sums)>;
+  void evaluate(const SampleStream& samples, std::int64_t count, const EvaluationTally& tally);
 
  private:
   class Work;
-  /// Losses of micro-batches by their number; of those that this rank has computed.
-  LossSums sum_losses(std::vector<LossSums> losses);
+  class Training;
+  class Evaluation;
 
-  cpu::Queue& queue_;
+  /// In the global batch, of a micro-batch of this data rank.
+  std::int64_t number(std::int64_t micro_batch) const;
+  /// Of losses by number; the same bits on every layout of data ranks and stages.
+  LossSums tree_sum(std::vector<LossSums>& losses);
+
   StepSettings settings_;
   parallel::MeshGroups groups_;
   parallel::Background data_;
-  std::int64_t micro_batches_;
   parallel::PipelineShape shape_;
   parallel::PipelinePlan plan_;
   ParameterTable table_;
-  std::unique_ptr<TrainingState> state_;
+  TrainingState state_;
   std::unique_ptr<Model> model_;
   parallel::PipelineRunner runner_;
-  Batch batch_;  ///< all samples of a data rank's step
+  std::vector<Batch> batches_;  ///< one for each micro-batch of this data rank's step
+  std::vector<MicroBatch> views_;
 };
 
 }  // namespace stoa::trainer
