@@ -3,17 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <mutex>
-#include <ostream>
 
 #include "stoa/base/error.h"
+#include "stoa/tests/unit/parallel/pipeline_shapes.h"
 #include "stoa/tests/unit/parallel/pipeline_works.h"
 
 namespace stoa::parallel {
-
-void PrintTo(const PipelineShape& shape, std::ostream* out) {
-  *out << fmt::format("{}, {} stages of {} chunks, {} micro-batches", pipeline_kind_name(shape.kind), shape.stages,
-                      shape.chunks, shape.micro_batches);
-}
 
 namespace {
 
