@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <mutex>
+#include <string>
+#include <vector>
 
 #include "stoa/base/error.h"
 #include "stoa/tests/unit/parallel/pipeline_shapes.h"
@@ -77,6 +80,24 @@ TEST(PipelineRunner, KeepsTwoPipelinesOfAMeshApart) {
     EXPECT_EQ(results[1], in_order(shape, {.seed = 1}));
     EXPECT_NE(results[0], results[1]);
   }
+}
+
+// A gradient must not wait behind activations that its receiver does not need yet.
+TEST(PipelineRunner, PassesActivationsAndGradientsOverGroupsOfTheirOwn) {
+  const PipelineShape shape{kInterleaved, 3, 2, 6};
+  const auto plans = make_pipeline_schedule(shape);
+  run_mesh({.pipeline = 3}, [&](MeshGroups& groups) {
+    const PipelinePlan& plan = plans[std::size_t(groups.at.pipeline)];
+    ClockWork work({});
+    PipelineRunner(groups, 1).run(shape, plan, work);
+    const auto count = [&](PipelineStep one, PipelineStep other) {
+      return std::uint64_t(std::ranges::count_if(
+          plan.actions, [&](const PipelineAction& action) { return action.step == one || action.step == other; }));
+    };
+    using enum PipelineStep;
+    EXPECT_EQ(groups.pipeline->ledger().count(), count(kSendActivation, kReceiveActivation));
+    EXPECT_EQ(groups.pipeline_back->ledger().count(), count(kSendGradient, kReceiveGradient));
+  });
 }
 
 TEST(PipelineRunner, RunsStepAfterStep) {

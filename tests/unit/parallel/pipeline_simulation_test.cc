@@ -142,6 +142,15 @@ TEST(PipelineSimulation, MakesASendWaitForRoom) {
   EXPECT_EQ(simulation.makespan_s, 51);
 }
 
+TEST(PipelineSimulation, MovesTheMessagesOfALinkOneAfterAnother) {
+  const PipelineShape shape{kForwardOnly, 2, 1, 3};
+  PipelineCosts costs = uniform_costs(shape, {});
+  costs.transfer_s = 5;
+  const PipelineSimulation simulation = simulate(shape, costs);
+  // Messages arrive at 6, 11 and 16, though the stages could make and take one a second.
+  EXPECT_EQ(simulation.ended_s[1], (std::vector<double>{6, 7, 11, 12, 16, 17}));
+}
+
 TEST(PipelineSimulation, NamesTheStagesOfADeadlockAndWhatTheyWaitFor) {
   const PipelineShape shape{kOneForwardOneBackward, 2, 1, 1};
   auto plans = make_pipeline_schedule(shape);

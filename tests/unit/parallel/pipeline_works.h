@@ -155,8 +155,8 @@ struct TanhResult {
   bool operator==(const TanhResult&) const = default;
 };
 
-/// One stage's chunks of tanh. Throws std::logic_error where a slot is not what the plan says: taken twice, read before
-/// it was written.
+/// One stage's chunks of tanh. Throws std::logic_error where a slot is not what the plan says (taken twice, read before
+/// it was written) and where a message has another length than promised.
 class TanhStage : public PipelineWork {
  public:
   TanhStage(const PipelineShape& shape, const PipelinePlan& plan, int stage, TanhSamples samples)
@@ -173,6 +173,7 @@ class TanhStage : public PipelineWork {
     Slot& slot = slots_[std::size_t(action.chunk)].at(std::size_t(action.slot));
     if (slot.micro_batch != kFree) throw std::logic_error("a slot is taken twice");
     slot.micro_batch = action.micro_batch;
+    check_messages(action, x_in.size(), x_out.size());
     const bool first = shape_.first(stage_, action.chunk);
     std::vector<float> x = first ? samples_.input(action.micro_batch) : std::vector(x_in.begin(), x_in.end());
     const std::vector<float> y = chunks_[std::size_t(action.chunk)].forward(std::move(x), slot.kept);
@@ -185,6 +186,7 @@ class TanhStage : public PipelineWork {
 
   void backward(const PipelineAction& action, std::span<const float> dx_out, std::span<float> dx_in) override {
     Slot& slot = held(action);
+    check_messages(action, dx_in.size(), dx_out.size());
     TanhChunk& chunk = chunks_[std::size_t(action.chunk)];
     const bool last = shape_.last(stage_, action.chunk);
     const std::vector<float> dy =
@@ -220,6 +222,13 @@ class TanhStage : public PipelineWork {
     TanhChunk::Kept kept;
   };
 
+  // Of the message before this chunk and that behind it.
+  void check_messages(const PipelineAction& action, std::size_t before, std::size_t behind) const {
+    const std::size_t floats = message_floats(action.micro_batch);
+    if (before != (shape_.first(stage_, action.chunk) ? 0 : floats) ||
+        behind != (shape_.last(stage_, action.chunk) ? 0 : floats))
+      throw std::logic_error("a message has another length than the work says");
+  }
   Slot& held(const PipelineAction& action) {
     Slot& slot = slots_[std::size_t(action.chunk)].at(std::size_t(action.slot));
     if (slot.micro_batch != action.micro_batch) throw std::logic_error("a slot holds another micro-batch");
