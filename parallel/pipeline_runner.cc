@@ -47,16 +47,12 @@ void PipelineRunner::run(const PipelineShape& shape, const PipelinePlan& plan, P
 }
 
 void PipelineRunner::perform(const PipelineShape& shape, const PipelineAction& action, PipelineWork& work) {
-  const int stage = groups_.at.pipeline;
-  const int next = (stage + 1) % shape.stages;
-  const int before = (stage + shape.stages - 1) % shape.stages;
-  const bool first = shape.first(stage, action.chunk);
-  const bool last = shape.last(stage, action.chunk);
   const std::size_t floats = shape.stages == 1 ? 0 : work.message_floats(action.micro_batch);
   if (floats > most_floats_) throw InternalError("a message of {} floats, where {} are the most", floats, most_floats_);
-  const auto message = [&](std::vector<float>& buffer) { return std::span(buffer).first(floats); };
+  const bool first = shape.first(groups_.at.pipeline, action.chunk);
+  const bool last = shape.last(groups_.at.pipeline, action.chunk);
   const auto message_unless = [&](bool end, std::vector<float>& buffer) {
-    return end ? std::span<float>() : message(buffer);
+    return std::span(buffer).first(end ? 0 : floats);
   };
   switch (action.step) {
     case PipelineStep::kForward:
@@ -66,15 +62,22 @@ void PipelineRunner::perform(const PipelineShape& shape, const PipelineAction& a
       return work.backward(action, message_unless(last, dx_out_), message_unless(first, dx_in_));
     case PipelineStep::kBackwardWeight:
       return work.backward_weight(action);
-    case PipelineStep::kReceiveActivation:
-      return groups_.pipeline->receive(std::as_writable_bytes(message(x_in_)), before, "activations");
-    case PipelineStep::kSendActivation:
-      return groups_.pipeline->send(std::as_bytes(message(x_out_)), next, "activations");
-    case PipelineStep::kReceiveGradient:
-      return groups_.pipeline_back->receive(std::as_writable_bytes(message(dx_out_)), next, "gradient");
-    case PipelineStep::kSendGradient:
-      return groups_.pipeline_back->send(std::as_bytes(message(dx_in_)), before, "gradient");
+    default:
+      return pass_message(action.step, floats);
   }
+}
+
+void PipelineRunner::pass_message(PipelineStep step, std::size_t floats) {
+  const int stages = groups_.size.pipeline;
+  const int next = (groups_.at.pipeline + 1) % stages;
+  const int before = (groups_.at.pipeline + stages - 1) % stages;
+  const auto message = [&](std::vector<float>& buffer) {
+    return std::as_writable_bytes(std::span(buffer).first(floats));
+  };
+  if (step == PipelineStep::kReceiveActivation) groups_.pipeline->receive(message(x_in_), before, "activations");
+  if (step == PipelineStep::kSendActivation) groups_.pipeline->send(message(x_out_), next, "activations");
+  if (step == PipelineStep::kReceiveGradient) groups_.pipeline_back->receive(message(dx_out_), next, "gradient");
+  if (step == PipelineStep::kSendGradient) groups_.pipeline_back->send(message(dx_in_), before, "gradient");
 }
 
 }  // namespace stoa::parallel

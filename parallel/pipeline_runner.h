@@ -40,6 +40,7 @@ class PipelineRunner {
 
  private:
   void perform(const PipelineShape& shape, const PipelineAction& action, PipelineWork& work);
+  void pass_message(PipelineStep step, std::size_t floats);
 
   MeshGroups& groups_;
   std::size_t most_floats_;

@@ -3,7 +3,7 @@
 /// the runner or the formula's condition is to be looked at.
 #include <fmt/format.h>
 
-#include "stoa/tests/unit/parallel/pipeline_works.h"
+#include "stoa/tests/unit/parallel/pipeline_clock.h"
 
 namespace stoa::parallel {
 namespace {

@@ -6,8 +6,9 @@
 
 #include "stoa/base/error.h"
 #include "stoa/parallel/pipeline_runner.h"
+#include "stoa/tests/unit/parallel/pipeline_clock.h"
 #include "stoa/tests/unit/parallel/pipeline_shapes.h"
-#include "stoa/tests/unit/parallel/pipeline_works.h"
+#include "stoa/tests/unit/parallel/pipeline_tanh.h"
 
 namespace stoa::parallel {
 namespace {

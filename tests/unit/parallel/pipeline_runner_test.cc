@@ -8,8 +8,9 @@
 #include <vector>
 
 #include "stoa/base/error.h"
+#include "stoa/tests/unit/parallel/pipeline_clock.h"
 #include "stoa/tests/unit/parallel/pipeline_shapes.h"
-#include "stoa/tests/unit/parallel/pipeline_works.h"
+#include "stoa/tests/unit/parallel/pipeline_tanh.h"
 
 namespace stoa::parallel {
 

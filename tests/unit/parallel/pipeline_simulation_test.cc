@@ -7,8 +7,8 @@
 #include <string>
 
 #include "stoa/base/error.h"
+#include "stoa/tests/unit/parallel/pipeline_clock.h"
 #include "stoa/tests/unit/parallel/pipeline_shapes.h"
-#include "stoa/tests/unit/parallel/pipeline_works.h"
 
 namespace stoa::parallel {
 namespace {
