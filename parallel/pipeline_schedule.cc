@@ -3,14 +3,12 @@
 #include <algorithm>
 #include <cstddef>
 #include <deque>
-#include <limits>
+#include <span>
 
 #include "stoa/base/error.h"
 
 namespace stoa::parallel {
 namespace {
-
-constexpr int kNever = std::numeric_limits<int>::max();
 
 void check(const PipelineShape& shape) {
   const auto [kind, stages, chunks, micro_batches] = shape;
@@ -63,37 +61,49 @@ int forwards_ahead(const PipelineShape& shape, int stage) {
     case PipelineKind::kForwardOnly:
       break;
   }
-  return kNever;
+  return shape.chunks * shape.micro_batches;
 }
 
-// H1: stage r leaves r weight gradients undone. Its first backward steps come so much faster than the ones of the first
-// stage as it began later, and the weight gradients fill the end, where the others still pass gradients down. With the
-// p - r micro-batches between forward and backward that makes p in flight, as on 1F1B's first stage.
+// `ahead` forward steps, then one of each in turns, then the backward steps that remain.
+std::vector<PipelineAction> in_turns(std::span<const PipelineAction> forwards,
+                                     std::span<const PipelineAction> backwards, int ahead) {
+  const std::size_t first = std::min(forwards.size(), std::size_t(ahead));
+  std::vector<PipelineAction> steps(forwards.begin(), forwards.begin() + std::ptrdiff_t(first));
+  for (std::size_t turn = 0; turn < backwards.size(); ++turn) {
+    if (first + turn < forwards.size()) steps.push_back(forwards[first + turn]);
+    steps.push_back(backwards[turn]);
+  }
+  return steps;
+}
+
+// H1: stage r leaves r weight gradients undone until the end. It begins r forward steps after the first stage and
+// catches up by its first r backward steps, which do the input's gradient alone; what it left fills the end, where the
+// stages before still pass gradients on. With the p - r micro-batches of 1F1B that makes p in flight.
+std::vector<PipelineAction> with_weight_gradients(std::span<const PipelineAction> steps, int undone) {
+  std::vector<PipelineAction> all;
+  std::deque<PipelineAction> waiting;
+  const auto do_weights = [&](std::size_t left) {
+    for (; waiting.size() > left; waiting.pop_front()) all.push_back(waiting.front());
+  };
+  for (const PipelineAction& step : steps) {
+    all.push_back(step);
+    if (step.step != PipelineStep::kBackwardInput) continue;
+    waiting.push_back(step);
+    waiting.back().step = PipelineStep::kBackwardWeight;
+    do_weights(std::size_t(undone));
+  }
+  do_weights(0);
+  return all;
+}
+
 std::vector<PipelineAction> compute_steps(const PipelineShape& shape, int stage) {
   const std::vector<PipelineAction> forwards = in_groups(shape, PipelineStep::kForward);
   if (shape.kind == PipelineKind::kForwardOnly) return forwards;
   const bool split = shape.kind == PipelineKind::kZeroBubble;
   const std::vector<PipelineAction> backwards =
       in_groups(shape, split ? PipelineStep::kBackwardInput : PipelineStep::kBackward);
-
-  std::vector<PipelineAction> steps;
-  std::deque<PipelineAction> weights;
-  const auto do_weights = [&](std::size_t left) {
-    for (; weights.size() > left; weights.pop_front()) steps.push_back(weights.front());
-  };
-  auto next_forward = forwards.begin();
-  const auto ahead = std::min<std::size_t>(forwards.size(), std::size_t(forwards_ahead(shape, stage)));
-  while (next_forward != forwards.begin() + std::ptrdiff_t(ahead)) steps.push_back(*next_forward++);
-  for (const PipelineAction& backward : backwards) {
-    if (next_forward != forwards.end()) steps.push_back(*next_forward++);
-    steps.push_back(backward);
-    if (!split) continue;
-    weights.push_back(backward);
-    weights.back().step = PipelineStep::kBackwardWeight;
-    do_weights(std::size_t(stage));
-  }
-  do_weights(0);
-  return steps;
+  const std::vector<PipelineAction> steps = in_turns(forwards, backwards, forwards_ahead(shape, stage));
+  return split ? with_weight_gradients(steps, stage) : steps;
 }
 
 // The slots of one chunk: who holds which.
