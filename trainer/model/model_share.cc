@@ -8,8 +8,8 @@ std::vector<parallel::Slice> cut_layers(const ModelSettings& model, int chunks, 
   std::vector<parallel::Slice> cut;
   std::int64_t begin = 0;
   for (int chunk = 0; chunk < chunks; ++chunk) {
-    const std::int64_t size = given.empty() ? parallel::balanced_slice(model.layers, chunks, chunk).size()
-                                            : given[std::size_t(chunk)];
+    const std::int64_t size =
+        given.empty() ? parallel::balanced_slice(model.layers, chunks, chunk).size() : given[std::size_t(chunk)];
     cut.push_back({begin, begin + size});
     begin += size;
   }

@@ -65,7 +65,8 @@ void AdamWOptimizer::update(std::int64_t step, double learning_rate, double grad
   for (const FlatRanges* ranges : {&not_decayed_, &decayed_}) {
     update.weight_decay = ranges == &decayed_ ? float(settings_.weight_decay) : 0.0F;
     for (const Slice& run : intersection(*ranges, copied))
-      update_run(update, run, gradients, parameters, parameters.copies().subspan(std::size_t(run.begin), std::size_t(run.size())));
+      update_run(update, run, gradients, parameters,
+                 parameters.copies().subspan(std::size_t(run.begin), std::size_t(run.size())));
     for (const Slice& run : without(*ranges, copied, std::int64_t(elements_)))
       update_run(update, run, gradients, parameters, {});
   }

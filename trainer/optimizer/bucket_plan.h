@@ -15,9 +15,9 @@ inline constexpr std::int64_t kBucketBytes = std::int64_t{16} << 20;
 
 /// Neighbouring layers of one chunk, or one other block: what completes in one pass and is reduced as one.
 struct Bucket {
-  std::int64_t begin = 0, end = 0;               ///< flat offsets
-  std::size_t first_block = 0, last_block = 0;   ///< both inside
-  std::vector<std::int64_t> cuts;                ///< flat offsets; part r is [cuts[r], cuts[r + 1])
+  std::int64_t begin = 0, end = 0;              ///< flat offsets
+  std::size_t first_block = 0, last_block = 0;  ///< both inside
+  std::vector<std::int64_t> cuts;               ///< flat offsets; part r is [cuts[r], cuts[r + 1])
 
   std::int64_t elements() const { return end - begin; }
   std::size_t blocks() const { return last_block - first_block + 1; }
@@ -35,8 +35,8 @@ struct BucketSettings {
 struct BucketPlan {
   Zero zero = Zero::kNone;  ///< kNone where there is one data rank: nothing is cut
   int data_ranks = 1;
-  std::int64_t elements = 0;                 ///< of parameters and moments (ParameterTable)
-  std::vector<Bucket> buckets;               ///< in the order in which the backward pass completes them
+  std::int64_t elements = 0;    ///< of parameters and moments (ParameterTable)
+  std::vector<Bucket> buckets;  ///< in the order in which the backward pass completes them
   std::vector<std::size_t> bucket_of_block;
 
   /// Of the gradients (the head's part of a tied one too): everything, or this rank's part of each bucket.

@@ -65,8 +65,8 @@ void CutGradients::plan_memory(const ParameterTable& table, const BucketPlan& pl
   memory.parts.push_back({MemoryKind::kGradients, "gradients, fp32, owned part", bytes});
   const std::int64_t more = gradient_buffers(settings) - 1;
   if (more > 0)
-    memory.parts.push_back(
-        {MemoryKind::kGradients, fmt::format("open partial sums of micro-batches, {}", more), std::size_t(more) * bytes});
+    memory.parts.push_back({MemoryKind::kGradients, fmt::format("open partial sums of micro-batches, {}", more),
+                            std::size_t(more) * bytes});
   const std::int64_t transients = transient_sizes(table, plan).elements();
   memory.parts.push_back({MemoryKind::kCommunication, "gradient buckets on their way to their owners",
                           std::size_t(transients) * sizeof(float)});
@@ -138,15 +138,15 @@ void CutGradients::reduce(std::size_t number) {
   const parallel::Slice part = bucket.part(data_rank_);
   std::span<float> mine = terms.subspan(std::size_t(part.begin - bucket.begin), std::size_t(part.size()));
   std::vector<Addition> additions = file(sums, part, mine);
-  sums.ticket = pending_.start([terms, mine, additions = std::move(additions),
-                                sizes = bucket.part_elements({bucket.begin, bucket.end})](
-                                   parallel::Communicator& data) {
-    data.reduce_scatter(terms, sizes, mine, "gradients");
-    for (const Addition& addition : additions) {
-      const std::array<float*, 2> both = {addition.to, const_cast<float*>(addition.from)};
-      parallel::tree_reduce<float>(both, mine.size(), parallel::ReduceOp::kSum, addition.to);
-    }
-  });
+  sums.ticket =
+      pending_.start([terms, mine, additions = std::move(additions),
+                      sizes = bucket.part_elements({bucket.begin, bucket.end})](parallel::Communicator& data) {
+        data.reduce_scatter(terms, sizes, mine, "gradients");
+        for (const Addition& addition : additions) {
+          const std::array<float*, 2> both = {addition.to, const_cast<float*>(addition.from)};
+          parallel::tree_reduce<float>(both, mine.size(), parallel::ReduceOp::kSum, addition.to);
+        }
+      });
   sums.transient->ticket = sums.ticket;
   sums.transient->filling = false;
   sums.transient = nullptr;

@@ -33,8 +33,8 @@ FlatRanges intersection(const FlatRanges& a, const FlatRanges& b) {
 }
 
 FlatRanges within(const FlatRanges& ranges, const Slice& slice) {
-  const auto first = std::partition_point(ranges.begin(), ranges.end(),
-                                          [&](const Slice& range) { return range.end <= slice.begin; });
+  const auto first =
+      std::partition_point(ranges.begin(), ranges.end(), [&](const Slice& range) { return range.end <= slice.begin; });
   FlatRanges shared;
   for (auto range = first; range != ranges.end() && range->begin < slice.end; ++range)
     shared.push_back({std::max(range->begin, slice.begin), std::min(range->end, slice.end)});

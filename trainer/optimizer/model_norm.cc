@@ -34,7 +34,8 @@ ModelNorm::ModelNorm(cpu::Queue& queue, const ParameterTable& table, FlatRanges 
       parameter_sums_(table.parameters_of_model * std::size_t(table.share.tensor_parts)) {}
 
 std::size_t ModelNorm::memory_bytes(const ParameterTable& table) {
-  const std::size_t sums = first_chunks(table).back() + table.parameters_of_model * std::size_t(table.share.tensor_parts);
+  const std::size_t sums =
+      first_chunks(table).back() + table.parameters_of_model * std::size_t(table.share.tensor_parts);
   return sums * sizeof(double);
 }
 
@@ -42,8 +43,7 @@ void ModelNorm::sum_chunks(std::span<const float> values) {
   std::fill(chunk_sums_.begin(), chunk_sums_.end(), 0);
   for (std::size_t i = 0; i < table_.parameters.size(); ++i) {
     const Parameter& parameter = table_.parameters[i];
-    for (const parallel::Slice& run :
-         within(owned_, {parameter.offset, parameter.offset + parameter.elements})) {
+    for (const parallel::Slice& run : within(owned_, {parameter.offset, parameter.offset + parameter.elements})) {
       const auto chunk = std::size_t((run.begin - parameter.offset) / kNormChunk);
       const auto chunks = std::size_t((run.size() + kNormChunk - 1) / kNormChunk);
       sum_of_squares(queue_, values.subspan(std::size_t(run.begin), std::size_t(run.size())),

@@ -4,8 +4,8 @@ namespace stoa::trainer {
 
 using parallel::Slice;
 
-ParameterGathering::ParameterGathering(const ParameterTable& table, const BucketPlan& plan,
-                                       ModelParameters& parameters, parallel::Background& data)
+ParameterGathering::ParameterGathering(const ParameterTable& table, const BucketPlan& plan, ModelParameters& parameters,
+                                       parallel::Background& data)
     : table_(table), plan_(plan), parameters_(parameters), tickets_(plan.buckets.size(), 0), pending_(data) {
   for (const Bucket& bucket : plan.buckets) pieces_.push_back(pieces_of(bucket));
 }

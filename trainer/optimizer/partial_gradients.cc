@@ -24,8 +24,7 @@ std::vector<PartialGradients::Place> PartialGradients::places_of(const Parameter
   return places;
 }
 
-PartialGradients::PartialGradients(const ParameterTable& table, const FlatRanges& owned,
-                                   parallel::Communicator& tensor)
+PartialGradients::PartialGradients(const ParameterTable& table, const FlatRanges& owned, parallel::Communicator& tensor)
     : tensor_(tensor), places_(places_of(table, owned, elements_)) {
   if (elements_ > 0) memory_ = tensor.allocate(std::size_t(elements_) * sizeof(float), "partial gradients");
 }

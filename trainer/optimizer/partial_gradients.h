@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "stoa/parallel/communicator.h"
-#include "stoa/trainer/optimizer/flat_ranges.h"
 #include "stoa/trainer/model/parameter_table.h"
+#include "stoa/trainer/optimizer/flat_ranges.h"
 
 namespace stoa::trainer {
 

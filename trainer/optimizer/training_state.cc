@@ -52,9 +52,7 @@ void TrainingState::add_tied_parts() {
                                    parallel::ReduceOp::kSum, "tied embedding");
 }
 
-double TrainingState::gradient_norm() {
-  return norm_.of(gradients_->gradients(), parts_.data, *parts_.groups.model);
-}
+double TrainingState::gradient_norm() { return norm_.of(gradients_->gradients(), parts_.data, *parts_.groups.model); }
 
 double TrainingState::parameter_norm() { return norm_.of(masters(), parts_.data, *parts_.groups.model); }
 
@@ -77,8 +75,10 @@ void plan_training_state(const ParameterTable& table, const TrainingStateSetting
   const ParameterRanges ranges = needed_parameters(table, settings.precision, owned);
   memory.parts.push_back({MemoryKind::kParameters, "masters, fp32", ModelParameters::masters_bytes(ranges)});
   if (!ranges.copies.empty())
-    memory.parts.push_back({MemoryKind::kParameters, "copies for products, bf16", ModelParameters::copies_bytes(ranges)});
-  memory.parts.push_back({MemoryKind::kOptimizer, "first and second moments, fp32", AdamWOptimizer::moments_bytes(owned)});
+    memory.parts.push_back(
+        {MemoryKind::kParameters, "copies for products, bf16", ModelParameters::copies_bytes(ranges)});
+  memory.parts.push_back(
+      {MemoryKind::kOptimizer, "first and second moments, fp32", AdamWOptimizer::moments_bytes(owned)});
   memory.parts.push_back({MemoryKind::kOptimizer, "sums of the norms", 2 * ModelNorm::memory_bytes(table)});
   plan_gradient_reduction(table, plan, data_rank, settings.gradients, memory);
   if (const std::size_t bytes = PartialGradients::memory_bytes(table, owned); bytes > 0)

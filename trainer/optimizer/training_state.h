@@ -29,9 +29,9 @@ struct TrainingStateSettings {
 /// What it borrows.
 struct TrainingStateParts {
   cpu::Queue& queue;
-  const ParameterTable& table;     ///< of this rank's share
-  parallel::MeshGroups& groups;    ///< uses tensor, model and ends
-  parallel::Background& data;      ///< of the data group
+  const ParameterTable& table;   ///< of this rank's share
+  parallel::MeshGroups& groups;  ///< uses tensor, model and ends
+  parallel::Background& data;    ///< of the data group
 };
 
 class TrainingState {

@@ -35,8 +35,8 @@ void WholeGradients::plan_memory(const ParameterTable& table, const GradientSett
   memory.parts.push_back({MemoryKind::kGradients, "gradients, fp32", bytes});
   const std::int64_t more = gradient_buffers(settings) - 1;
   if (more > 0)
-    memory.parts.push_back(
-        {MemoryKind::kGradients, fmt::format("open partial sums of micro-batches, {}", more), std::size_t(more) * bytes});
+    memory.parts.push_back({MemoryKind::kGradients, fmt::format("open partial sums of micro-batches, {}", more),
+                            std::size_t(more) * bytes});
 }
 
 void WholeGradients::begin_step() {
@@ -70,9 +70,8 @@ void WholeGradients::complete(std::size_t block) {
   open(block);
   BlockSums& sums = blocks_[block];
   if (settings_.order == SumOrder::kTree)
-    sums.tree.leaf_done([&](std::size_t left, std::size_t right) {
-      add(parts_.queue, block_of(right, block), block_of(left, block));
-    });
+    sums.tree.leaf_done(
+        [&](std::size_t left, std::size_t right) { add(parts_.queue, block_of(right, block), block_of(left, block)); });
   sums.open = false;
   if (++sums.done < settings_.micro_batches) return;
   const std::size_t bucket = parts_.plan.bucket_of_block[block];
@@ -86,17 +85,15 @@ void WholeGradients::start(std::size_t number) {
   const Bucket& bucket = parts_.plan.buckets[number];
   const auto terms = slots_[0].subspan(std::size_t(bucket.begin), std::size_t(bucket.elements()));
   if (parts_.plan.zero == Zero::kNone) {
-    state.ticket = pending_.start([terms](parallel::Communicator& data) {
-      data.all_reduce(terms, parallel::ReduceOp::kSum, "gradients");
-    });
+    state.ticket = pending_.start(
+        [terms](parallel::Communicator& data) { data.all_reduce(terms, parallel::ReduceOp::kSum, "gradients"); });
     return;
   }
   const parallel::Slice part = bucket.part(data_rank_);
   const auto mine = slots_[0].subspan(std::size_t(part.begin), std::size_t(part.size()));
-  state.ticket = pending_.start([terms, mine, sizes = bucket.part_elements({bucket.begin, bucket.end})](
-                                    parallel::Communicator& data) {
-    data.reduce_scatter(terms, sizes, mine, "gradients");
-  });
+  state.ticket =
+      pending_.start([terms, mine, sizes = bucket.part_elements({bucket.begin, bucket.end})](
+                         parallel::Communicator& data) { data.reduce_scatter(terms, sizes, mine, "gradients"); });
 }
 
 }  // namespace stoa::trainer

@@ -24,8 +24,8 @@ class WholeGradients final : public GradientReduction {
  private:
   struct BlockSums {
     parallel::TreeAccumulator tree;
-    std::int64_t done = 0;   ///< micro-batches
-    bool open = false;       ///< the next one has begun: its memory is zeroed
+    std::int64_t done = 0;  ///< micro-batches
+    bool open = false;      ///< the next one has begun: its memory is zeroed
   };
   struct BucketState {
     std::size_t waits_for = 0;  ///< blocks
