@@ -12,10 +12,9 @@
 #include "stoa/parallel/communicator.h"
 #include "stoa/parallel/tree_order.h"
 #include "stoa/trainer/model/model.h"
+#include "stoa/trainer/optimizer/sum_order.h"
 
 namespace stoa::trainer {
-
-enum class SumOrder { kFast, kTree };
 
 class GradientAccumulation {
  public:
