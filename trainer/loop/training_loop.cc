@@ -12,6 +12,7 @@
 #include "stoa/trainer/loop/evaluation.h"
 #include "stoa/trainer/loop/starting_point.h"
 #include "stoa/trainer/model/identity.h"
+#include "stoa/trainer/model/initial_weights.h"
 #include "stoa/trainer/model/parameter_pieces.h"
 #include "stoa/trainer/optimizer/learning_rate.h"
 
@@ -175,11 +176,10 @@ void TrainingLoop::evaluate_held_out() {
 void TrainingLoop::save() {
   if (saved_step_ == step_) return;
   const double begin_s = parts_.clock.monotonic_s();
-  const int ranks = parts_.ranks.size(), rank = parts_.ranks.rank();
-  auto pieces = pieces_to_save(table_, "parameters", parameters_.masters(), ranks, rank);
-  for (auto& piece : pieces_to_save(table_, "adam_m", optimizer_.first_moments(), ranks, rank)) pieces.push_back(piece);
-  for (auto& piece : pieces_to_save(table_, "adam_v", optimizer_.second_moments(), ranks, rank))
-    pieces.push_back(piece);
+  const auto ranges = row_ranges(table_, parts_.ranks.size(), parts_.ranks.rank());
+  auto pieces = pieces_to_save(table_, "parameters", parameters_.masters(), ranges);
+  for (auto& piece : pieces_to_save(table_, "adam_m", optimizer_.first_moments(), ranges)) pieces.push_back(piece);
+  for (auto& piece : pieces_to_save(table_, "adam_v", optimizer_.second_moments(), ranges)) pieces.push_back(piece);
   Json identities = identity();
   identities["data"] = parts_.data_identity;
   const Json state = {{"identity", identities},

@@ -114,9 +114,4 @@ std::unique_ptr<Model> make_model(cpu::Queue& queue, const ParameterTable& table
 void plan_model(const ParameterTable& table, Precision precision, const ModelShape& shape, int threads,
                 MemoryTable& memory);
 
-/// Initial weights, a function of (seed, name, global element index) alone: the same on any layout. REQUIRES: masters
-/// are as ModelParameters made them (zero): padding and zero-initialised parameters are not written.
-void initialize_parameters(cpu::Queue& queue, const ParameterTable& table, std::uint64_t seed,
-                           std::span<float> masters);
-
 }  // namespace stoa::trainer

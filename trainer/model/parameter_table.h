@@ -68,16 +68,16 @@ struct ParameterTable {
   ModelShare share;
   TensorSlices slices;
   std::vector<Parameter> parameters;
-  std::vector<LayerOffsets> layers;      ///< those of all chunks
-  std::vector<parallel::Slice> chunks;   ///< indexes into layers
-  std::vector<ParameterBlock> blocks;    ///< a gradient-only one last where an embedding is tied on one stage
+  std::vector<LayerOffsets> layers;     ///< those of all chunks
+  std::vector<parallel::Slice> chunks;  ///< indexes into layers
+  std::vector<ParameterBlock> blocks;   ///< a gradient-only one last where an embedding is tied on one stage
   std::size_t embedding_block = 0, positions_block = 0, final_norm_block = 0, head_block = 0;
-  std::size_t parameters_of_model = 0;   ///< numbers of the whole model
+  std::size_t parameters_of_model = 0;  ///< numbers of the whole model
   std::int64_t embedding = -1, positions = -1;
   std::int64_t final_norm = -1, final_norm_bias = -1;
-  std::int64_t head = -1;  ///< = embedding where tied
+  std::int64_t head = -1;              ///< = embedding where tied
   std::int64_t padded_vocabulary = 0;  ///< rows here; the same on every rank of the tensor axis
-  std::int64_t elements = 0;  ///< of the flat buffers of masters and moments
+  std::int64_t elements = 0;           ///< of the flat buffers of masters and moments
   /// Where the head's part of a tied gradient is gathered, behind the others: both parts are summed over micro-batches
   /// and ranks apart and added last, so that the sum does not depend on which rank holds which. = head where untied.
   std::int64_t head_gradient = -1;
