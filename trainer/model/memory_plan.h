@@ -8,8 +8,8 @@
 
 namespace stoa::trainer {
 
-enum class MemoryKind { kParameters, kGradients, kOptimizer, kActivations, kWorkspace };
-inline constexpr int kMemoryKinds = 5;
+enum class MemoryKind { kParameters, kGradients, kOptimizer, kActivations, kCommunication, kWorkspace };
+inline constexpr int kMemoryKinds = 6;
 
 const char* memory_kind_name(MemoryKind kind);
 

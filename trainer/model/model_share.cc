@@ -6,7 +6,6 @@
 #include <utility>
 
 namespace stoa::trainer {
-
 namespace {
 
 /// Layers are as heavy as each other, so one after the other goes where the load is least. No exchange of a layer
