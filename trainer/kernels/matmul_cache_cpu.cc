@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstring>
 #include <dnnl.hpp>
 #include <exception>
 #include <map>
@@ -49,16 +50,28 @@ struct ProductLayout {
   Steps left, right;
 };
 
+/// Whether a block reads its operands where they are or from copies of its own.
+enum class Panels { kInPlace, kCopied };
+/// Rows and columns of a block of the result, and the terms that one call adds to it.
+using Shape = std::array<std::int64_t, 3>;
+/// A copied row is so much longer than its block: a stride that is no multiple of a page.
+constexpr std::int64_t kPanelPadding = 16;
+
 /// A product as blocks of its result: each a product of one thread where there are several, so that who computes what
-/// changes no bit. At most four shapes: whole blocks, and the rests of rows and of columns.
+/// changes no bit. At most eight shapes: whole blocks, and the rests of rows, of columns and of terms.
 struct BlockedProduct {
   ProductLayout layout;
-  std::int64_t block_rows, block_columns;
+  std::int64_t block_rows, block_columns, block_terms;
+  Panels panels;
   int threads_within;  ///< oneDNN's own, in a block
-  std::map<std::array<std::int64_t, 2>, Product> of_shape;
+  std::map<Shape, Product> of_shape;
 
   std::int64_t down() const { return (layout.rows + block_rows - 1) / block_rows; }
   std::int64_t across() const { return (layout.columns + block_columns - 1) / block_columns; }
+  Shape shape_at(std::int64_t row, std::int64_t column, std::int64_t term) const {
+    return {std::min(block_rows, layout.rows - row), std::min(block_columns, layout.columns - column),
+            std::min(block_terms, layout.terms - term)};
+  }
 };
 
 memory::data_type data_type(ElementType type) {
@@ -100,16 +113,26 @@ int threads_for(const ProductKey& key, const ProductLayout& layout, int threads)
 BlockedProduct blocked(const ProductKey& key, int queue_threads) {
   constexpr std::int64_t kBlockRows = 192;
   constexpr std::int64_t kBlockColumns = 384;
+  constexpr std::int64_t kCopiedTerms = 512;
   const ProductLayout layout = layout_of(key);
+  // Both operands of a weight gradient are read across their rows: where a row is a whole number of pages (a width of
+  // 1,024), that takes twice the time of copying first. It adds to its result, so terms can come in parts.
+  constexpr std::int64_t kPageFloats = 1024;
+  const bool copied =
+      key.form == ProductForm::kWeightGradient && (key.inputs % kPageFloats == 0 || key.outputs % kPageFloats == 0);
   if (cpu::detected_isa() == cpu::Isa::kAvx2)
     return {.layout = layout,
             .block_rows = kBlockRows,
             .block_columns = kBlockColumns,
+            .block_terms = copied ? kCopiedTerms : layout.terms,
+            .panels = copied ? Panels::kCopied : Panels::kInPlace,
             .threads_within = 1,
             .of_shape = {}};
   return {.layout = layout,
           .block_rows = layout.rows,
           .block_columns = layout.columns,
+          .block_terms = layout.terms,
+          .panels = Panels::kInPlace,
           .threads_within = threads_for(key, layout, queue_threads),
           .of_shape = {}};
 }
@@ -127,16 +150,19 @@ dnnl::primitive_attr attributes_of(const ProductKey& key) {
 
 /// oneDNN asks OpenMP for the number of threads here and at execution; the setting belongs to the calling thread, where
 /// another queue may have changed it.
-Product build(const ProductKey& key, const BlockedProduct& whole, const std::array<std::int64_t, 2>& shape,
-              const dnnl::engine& engine, int callers) {
+Product build(const ProductKey& key, const BlockedProduct& whole, const Shape& shape, const dnnl::engine& engine,
+              int callers) {
   omp_set_num_threads(whole.threads_within);
-  const auto [rows, columns] = shape;
+  const auto [rows, columns, terms] = shape;
   const ProductLayout& layout = whole.layout;
+  const bool copied = whole.panels == Panels::kCopied;
+  const Steps left_steps = copied ? Steps{1, whole.block_rows + kPanelPadding} : layout.left;
+  const Steps right_steps = copied ? Steps{whole.block_columns + kPanelPadding, 1} : layout.right;
   const auto matrix = [](std::int64_t height, std::int64_t width, ElementType type, const Steps& steps) {
     return memory::desc(memory::dims{height, width}, data_type(type), memory::dims{steps.row, steps.column});
   };
-  const memory::desc left = matrix(rows, layout.terms, key.operand, layout.left);
-  const memory::desc right = matrix(layout.terms, columns, key.operand, layout.right);
+  const memory::desc left = matrix(rows, terms, key.operand, left_steps);
+  const memory::desc right = matrix(terms, columns, key.operand, right_steps);
   const memory::desc result = matrix(rows, columns, key.result, {layout.columns, 1});
   const memory::desc bias({1, columns}, memory::data_type::f32, memory::format_tag::ab);
   const dnnl::matmul::desc description = key.bias == BiasUse::kAdded ? dnnl::matmul::desc(left, right, bias, result)
@@ -159,6 +185,20 @@ Product build(const ProductKey& key, const BlockedProduct& whole, const std::arr
     if (key.bias == BiasUse::kAdded) of_caller.by_number.emplace(DNNL_ARG_BIAS, of_caller.bias);
   }
   return product;
+}
+
+/// oneDNN's interface takes no pointers to const; sources and bias are only read.
+std::byte* at(const void* matrix, std::int64_t element, ElementType type) {
+  return static_cast<std::byte*>(const_cast<void*>(matrix)) + static_cast<std::size_t>(element) * bytes_of(type);
+}
+
+void copy_rows(const std::byte* from, std::int64_t from_step, std::byte* to, std::int64_t to_step,
+               const std::array<std::int64_t, 2>& rows_and_columns, std::size_t element_bytes) {
+  const auto [rows, columns] = rows_and_columns;
+  for (std::int64_t row = 0; row < rows; ++row)
+    std::memcpy(to + static_cast<std::size_t>(row * to_step) * element_bytes,
+                from + static_cast<std::size_t>(row * from_step) * element_bytes,
+                static_cast<std::size_t>(columns) * element_bytes);
 }
 
 /// To what the process may use, not to one queue's set: oneDNN takes one limit, before its first product.
@@ -190,12 +230,29 @@ struct MatmulCache::State {
   // One for each thread.
   std::vector<dnnl::stream> streams;
   std::vector<std::vector<std::byte>> scratchpads;
+  std::vector<std::vector<std::byte>> panels;
   std::vector<float> conversion;
 
   BlockedProduct& product_of(const ProductKey& key);
+  void add_shape(const ProductKey& key, BlockedProduct& product, const Shape& shape, int callers);
   void multiply_block(const ProductKey& key, BlockedProduct& product, std::int64_t block, const Operands& operands,
                       std::size_t caller);
 };
+
+void MatmulCache::State::add_shape(const ProductKey& key, BlockedProduct& product, const Shape& shape, int callers) {
+  if (product.of_shape.contains(shape)) return;
+  Product built = build(key, product, shape, engine, callers);
+  const std::int64_t widths = product.block_rows + product.block_columns + 2 * kPanelPadding;
+  const std::size_t panel_bytes =
+      product.panels == Panels::kCopied ? static_cast<std::size_t>(shape[2] * widths) * bytes_of(key.operand) : 0;
+  for (int caller = 0; caller < callers; ++caller) {
+    std::vector<std::byte>& scratchpad = scratchpads[static_cast<std::size_t>(caller)];
+    std::vector<std::byte>& panel = panels[static_cast<std::size_t>(caller)];
+    scratchpad.resize(std::max(scratchpad.size(), built.scratch_bytes));
+    panel.resize(std::max(panel.size(), panel_bytes));
+  }
+  product.of_shape.emplace(shape, std::move(built));
+}
 
 BlockedProduct& MatmulCache::State::product_of(const ProductKey& key) {
   const auto found = products.find(key);
@@ -203,17 +260,9 @@ BlockedProduct& MatmulCache::State::product_of(const ProductKey& key) {
   BlockedProduct product = blocked(key, threads);
   const int callers = product.down() * product.across() > 1 ? threads : 1;
   for (std::int64_t row = 0; row < product.layout.rows; row += product.block_rows)
-    for (std::int64_t column = 0; column < product.layout.columns; column += product.block_columns) {
-      const std::array shape = {std::min(product.block_rows, product.layout.rows - row),
-                                std::min(product.block_columns, product.layout.columns - column)};
-      if (product.of_shape.contains(shape)) continue;
-      Product built = build(key, product, shape, engine, callers);
-      for (int caller = 0; caller < callers; ++caller) {
-        std::vector<std::byte>& scratchpad = scratchpads[static_cast<std::size_t>(caller)];
-        scratchpad.resize(std::max(scratchpad.size(), built.scratch_bytes));
-      }
-      product.of_shape.emplace(shape, std::move(built));
-    }
+    for (std::int64_t column = 0; column < product.layout.columns; column += product.block_columns)
+      for (std::int64_t term = 0; term < product.layout.terms; term += product.block_terms)
+        add_shape(key, product, product.shape_at(row, column, term), callers);
   return products.emplace(key, std::move(product)).first->second;
 }
 
@@ -224,19 +273,30 @@ void MatmulCache::State::multiply_block(const ProductKey& key, BlockedProduct& p
   const bool down_first = layout.columns > layout.rows;
   const std::int64_t row = (down_first ? block % product.down() : block / product.across()) * product.block_rows;
   const std::int64_t column = (down_first ? block / product.down() : block % product.across()) * product.block_columns;
-  Product& of_block = product.of_shape.at(
-      {std::min(product.block_rows, layout.rows - row), std::min(product.block_columns, layout.columns - column)});
-  Arguments& arguments = of_block.of_thread[caller];
-  // oneDNN's interface takes no pointers to const; sources and bias are only read.
-  const auto at = [](const void* matrix, std::int64_t element, ElementType type) {
-    return static_cast<std::byte*>(const_cast<void*>(matrix)) + static_cast<std::size_t>(element) * bytes_of(type);
-  };
-  arguments.scratchpad.set_data_handle(scratchpads[caller].data());
-  arguments.left.set_data_handle(at(operands.left, row * layout.left.row, key.operand));
-  arguments.right.set_data_handle(at(operands.right, column * layout.right.column, key.operand));
-  arguments.result.set_data_handle(at(operands.result, row * layout.columns + column, key.result));
-  if (operands.bias != nullptr) arguments.bias.set_data_handle(at(operands.bias, column, ElementType::kFloat));
-  of_block.primitive.execute(streams[caller], arguments.by_number);
+  for (std::int64_t term = 0; term < layout.terms; term += product.block_terms) {
+    const Shape shape = product.shape_at(row, column, term);
+    Product& of_block = product.of_shape.at(shape);
+    Arguments& arguments = of_block.of_thread[caller];
+    std::byte* left = at(operands.left, row * layout.left.row + term * layout.left.column, key.operand);
+    std::byte* right = at(operands.right, term * layout.right.row + column * layout.right.column, key.operand);
+    if (product.panels == Panels::kCopied) {
+      const std::size_t size = bytes_of(key.operand);
+      const std::int64_t left_step = product.block_rows + kPanelPadding;
+      const std::int64_t right_step = product.block_columns + kPanelPadding;
+      std::byte* const left_panel = panels[caller].data();
+      std::byte* const right_panel = at(left_panel, shape[2] * left_step, key.operand);
+      copy_rows(left, layout.left.column, left_panel, left_step, {shape[2], shape[0]}, size);
+      copy_rows(right, layout.right.row, right_panel, right_step, {shape[2], shape[1]}, size);
+      left = left_panel;
+      right = right_panel;
+    }
+    arguments.scratchpad.set_data_handle(scratchpads[caller].data());
+    arguments.left.set_data_handle(left);
+    arguments.right.set_data_handle(right);
+    arguments.result.set_data_handle(at(operands.result, row * layout.columns + column, key.result));
+    if (operands.bias != nullptr) arguments.bias.set_data_handle(at(operands.bias, column, ElementType::kFloat));
+    of_block.primitive.execute(streams[caller], arguments.by_number);
+  }
 }
 
 MatmulCache::MatmulCache(cpu::Isa isa, int threads) {
@@ -246,6 +306,7 @@ MatmulCache::MatmulCache(cpu::Isa isa, int threads) {
                                          .products = {},
                                          .streams = {},
                                          .scratchpads = std::vector<std::vector<std::byte>>(std::size_t(threads)),
+                                         .panels = std::vector<std::vector<std::byte>>(std::size_t(threads)),
                                          .conversion = {}});
   for (int thread = 0; thread < threads; ++thread) state_->streams.emplace_back(state_->engine);
 }

@@ -11,8 +11,8 @@ namespace {
 
 using reference::LinearSizes;
 
-constexpr std::array<LinearSizes, 6> kSizes = {
-    {{1, 1, 1}, {33, 65, 257}, {65, 257, 33}, {257, 33, 65}, {1, 257, 129}, {129, 64, 3}}};
+constexpr std::array<LinearSizes, 7> kSizes = {
+    {{1, 1, 1}, {33, 65, 257}, {65, 257, 33}, {257, 33, 65}, {1, 257, 129}, {129, 64, 3}, {577, 1024, 7}}};
 
 template <typename T>
 struct Operands {
@@ -58,7 +58,7 @@ struct Pair {
 using Pairs = ::testing::Types<Pair<float, float>, Pair<bf16, bf16>, Pair<bf16, float>>;
 TYPED_TEST_SUITE(Linear, Pairs, );
 
-// Sums of up to 257 products of normal numbers, in fp32: the absolute part allows 16 roundings of the largest partial
+// Sums of up to 1,024 products of normal numbers, in fp32: the absolute part allows 16 roundings of the largest partial
 // sums.
 TYPED_TEST(Linear, ProductsEqualDoubleSums) {
   using TX = typename TypeParam::TX;
@@ -86,7 +86,7 @@ TYPED_TEST(Linear, BitsDoNotDependOnTheNumberOfThreads) {
     for (const LinearSizes& sizes :
          {LinearSizes{257, 65, 193}, LinearSizes{33, 1025, 48}, LinearSizes{7, 513, 5}, LinearSizes{2064, 17, 272},
           LinearSizes{1024, 272, 512}, LinearSizes{33, 65, 257}, LinearSizes{64, 64, 192}, LinearSizes{129, 768, 257},
-          LinearSizes{2048, 64, 256}, LinearSizes{1, 129, 1031}}) {
+          LinearSizes{2048, 64, 256}, LinearSizes{1, 129, 1031}, LinearSizes{577, 1024, 193}}) {
       const Operands<TX> in(sizes);
       const Results<TY> expected = multiply_all<TX, TY>(one, in);
       for (const int threads : {2, 3}) {
