@@ -24,15 +24,17 @@ struct AttentionShape {
 };
 
 /// Dropout of attention probabilities. The mask of (sample, head, query t, key s) is a function of the key, the step
-/// and the global sample number alone: with row = (sample * H + head) * T + t, sample counted from first_sample, it is
-/// number s % 4 of philox_block(key, row * ceil(T / 4) + s / 4, step); kept, and divided by 1 - rate, where
-/// uniform_float of it is at least rate. H is that of the call: ranks that cut the heads give each its own key. rate 0:
-/// none.
+/// and the global sample and head numbers alone: with row = (sample * heads_total + head) * T + t, sample counted from
+/// first_sample and head from first_head, it is number s % 4 of philox_block(key, row * ceil(T / 4) + s / 4, step);
+/// kept, and divided by 1 - rate, where uniform_float of it is at least rate. Ranks that cut the heads so draw the
+/// masks of the whole. rate 0: none.
 struct AttentionDropout {
   float rate = 0;
   PhiloxKey key;
   std::uint64_t step = 0;
   std::int64_t first_sample = 0;  ///< global number (in the step's batch) of sample 0
+  std::int64_t first_head = 0;    ///< number in the model's layer of the call's query head 0
+  std::int64_t heads_total = 0;   ///< query heads of the model's layer; 0: those of the call are all
 };
 
 /// Query t of sample b reads the keys begin_bt[b, t] .. t: those of its own document; empty: 0 .. t. REQUIRES: begin_bt

@@ -67,7 +67,8 @@ cpu::AttentionMask mask_of(const AttentionDropout& dropout, const AttentionShape
                            std::int64_t head) {
   const std::int64_t blocks_per_row = (shape.tokens + 3) / 4;
   const std::int64_t sample = dropout.first_sample + document.sample;
-  const std::int64_t row = (sample * shape.heads + head) * shape.tokens + document.first;
+  const std::int64_t heads = dropout.heads_total > 0 ? dropout.heads_total : shape.heads;
+  const std::int64_t row = (sample * heads + dropout.first_head + head) * shape.tokens + document.first;
   return {.rate = dropout.rate,
           .key_low = dropout.key.low,
           .key_high = dropout.key.high,

@@ -14,6 +14,9 @@ void cast(cpu::Queue& queue, std::span<const bf16> x, std::span<float> y);
 
 /// y += x
 void add(cpu::Queue& queue, std::span<const float> x, std::span<float> y);
+/// sum_nd = x_nd + branch_nd, with the bits of the sum that the norms' forward passes write. sum_nd may be x_nd.
+template <typename T>
+void add_branch(cpu::Queue& queue, std::span<const float> x_nd, std::span<const T> branch_nd, std::span<float> sum_nd);
 /// y = value, streamed to memory by all threads (also the first touch).
 void fill(cpu::Queue& queue, float value, std::span<float> y);
 

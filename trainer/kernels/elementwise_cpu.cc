@@ -47,6 +47,14 @@ void add(cpu::Queue& queue, std::span<const float> x, std::span<float> y) {
   });
 }
 
+template <typename T>
+void add_branch(cpu::Queue& queue, std::span<const float> x_nd, std::span<const T> branch_nd, std::span<float> sum_nd) {
+  const auto& loops = typed_loops_of<T>(queue);
+  queue.parallel_for(static_cast<std::int64_t>(sum_nd.size()), kGrain, [&](std::int64_t begin, std::int64_t end) {
+    loops.add_branch(x_nd.data() + begin, branch_nd.data() + begin, end - begin, sum_nd.data() + begin);
+  });
+}
+
 void fill(cpu::Queue& queue, float value, std::span<float> y) {
   const auto& loops = loops_of(queue);
   // The C library's memset goes past the cache where the run is long, which a plain loop does not.
@@ -90,6 +98,8 @@ void dropout(cpu::Queue& queue, const DropoutSite& site, std::span<T> x) {
   });
 }
 
+template void add_branch<float>(cpu::Queue&, std::span<const float>, std::span<const float>, std::span<float>);
+template void add_branch<bf16>(cpu::Queue&, std::span<const float>, std::span<const bf16>, std::span<float>);
 template void column_sum<float>(cpu::Queue&, std::span<const float>, std::int64_t, std::span<float>, std::span<float>);
 template void column_sum<bf16>(cpu::Queue&, std::span<const bf16>, std::int64_t, std::span<float>, std::span<float>);
 template void dropout<float>(cpu::Queue&, const DropoutSite&, std::span<float>);

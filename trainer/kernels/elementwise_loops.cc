@@ -102,7 +102,7 @@ void dropout(const DropoutRun& run, T* x, std::int64_t count) {
 }  // namespace
 
 const ElementwiseLoops elementwise_loops = {&cast_to_bf16, &cast_to_float, &add, &add_to, &fill};
-const TypedLoops<TypedElementwiseLoops> typed_elementwise_loops = {{&sum_rows<float>, &dropout<float>},
-                                                                   {&sum_rows<bf16>, &dropout<bf16>}};
+const TypedLoops<TypedElementwiseLoops> typed_elementwise_loops = {
+    {&add_branch<float>, &sum_rows<float>, &dropout<float>}, {&add_branch<bf16>, &sum_rows<bf16>, &dropout<bf16>}};
 
 }  // namespace stoa::trainer::cpu::STOA_ISA

@@ -26,6 +26,7 @@ struct DropoutRun {
 
 template <typename T>
 struct TypedElementwiseLoops {
+  void (*add_branch)(const float* x, const T* branch, std::int64_t count, float* sum);
   /// sum_c is written: the sum of `rows` rows of `columns`.
   void (*sum_rows)(const T* x, std::int64_t rows, std::int64_t columns, float* sum_c);
   void (*dropout)(const DropoutRun& run, T* x, std::int64_t count);

@@ -15,12 +15,6 @@ template <typename T>
   for (std::int64_t d = 0; d < width; ++d) store(y, d, w[d] * ((x[d] - mean) * inv_std) + b[d]);
 }
 
-template <typename T>
-void add_branch(const float* x, const T* branch, std::int64_t width, float* sum) {
-#pragma omp simd
-  for (std::int64_t d = 0; d < width; ++d) sum[d] = x[d] + load(branch, d);
-}
-
 float mean_of(const float* x, std::int64_t width) {
   float sum = 0;
 #pragma omp simd reduction(+ : sum)

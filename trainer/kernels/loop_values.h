@@ -22,4 +22,11 @@ static inline void store(bf16* values, std::int64_t i, float value) {
   values[i].bits = static_cast<std::uint16_t>((bits & 0x7fffffffU) > 0x7f800000U ? quiet : rounded);
 }
 
+/// sum = x + branch: the step of the residual stream, in the norms and where a stage ends without one.
+template <typename T>
+static inline void add_branch(const float* x, const T* branch, std::int64_t count, float* sum) {
+#pragma omp simd
+  for (std::int64_t i = 0; i < count; ++i) sum[i] = x[i] + load(branch, i);
+}
+
 }  // namespace stoa::trainer::cpu::STOA_ISA

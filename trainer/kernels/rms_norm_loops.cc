@@ -13,12 +13,6 @@ template <typename T>
 }
 
 template <typename T>
-void add_branch(const float* x, const T* branch, std::int64_t width, float* sum) {
-#pragma omp simd
-  for (std::int64_t d = 0; d < width; ++d) sum[d] = x[d] + load(branch, d);
-}
-
-template <typename T>
 void forward(const RmsNormRows<T>& rows, std::int64_t begin, std::int64_t end) {
   const std::int64_t width = rows.width;
   for (std::int64_t n = begin; n < end; ++n) {

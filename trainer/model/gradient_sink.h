@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <span>
 
+#include "stoa/base/error.h"
+
 namespace stoa::trainer {
 
 /// Takes the gradients of micro-batches. For each block of a chunk: part() any number of times, then complete() once a
@@ -23,6 +25,8 @@ class FlatSink final : public GradientSink {
  public:
   explicit FlatSink(std::span<float> gradients) : gradients_(gradients) {}
   std::span<float> part(std::size_t, std::int64_t offset, std::int64_t elements) override {
+    if (offset + elements > std::ssize(gradients_))
+      throw InternalError("a buffer of {} gradients ends before {} + {}", gradients_.size(), offset, elements);
     return gradients_.subspan(std::size_t(offset), std::size_t(elements));
   }
   void complete(std::size_t) override {}

@@ -46,6 +46,8 @@ const char* memory_kind_name(MemoryKind kind) {
       return "optimizer";
     case MemoryKind::kActivations:
       return "activations";
+    case MemoryKind::kCommunication:
+      return "communication";
     case MemoryKind::kWorkspace:
       return "workspace";
     case MemoryKind::kCommunication:

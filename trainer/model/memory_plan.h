@@ -10,7 +10,7 @@
 
 namespace stoa::trainer {
 
-enum class MemoryKind { kParameters, kGradients, kOptimizer, kActivations, kWorkspace, kCommunication };
+enum class MemoryKind { kParameters, kGradients, kOptimizer, kActivations, kCommunication, kWorkspace };
 inline constexpr int kMemoryKinds = 6;
 
 const char* memory_kind_name(MemoryKind kind);

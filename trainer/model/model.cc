@@ -33,12 +33,33 @@ template <typename T>
 void plan_transformer(const ParameterTable& table, const ModelShape& shape, int threads, MemoryTable& memory) {
   const TransformerSizes sizes(table, shape.samples);
   Carver activations(MemoryKind::kActivations, &memory);
-  carve_activations<T>(activations, table, sizes, shape.use);
+  ActivationCarver<T>(activations, table, sizes, shape).carve();
+  const int parts = table.share.tensor_parts;
+  Carver exchanged(parts > 1 ? MemoryKind::kCommunication : MemoryKind::kWorkspace, &memory);
   Carver workspace(MemoryKind::kWorkspace, &memory);
-  carve_workspace<T>(workspace, table, sizes, shape.use, threads);
+  TransformerWorkspace<T> work;
+  carve_exchanged<T>(exchanged, sizes, shape, parts, work);
+  carve_workspace<T>(workspace, table, sizes, shape, threads, work);
 }
 
 }  // namespace
+
+LossSums Model::train(const MicroBatch& batch, const LossScale& scale, std::span<float> gradients) {
+  FlatSink sink(gradients);
+  const ChunkPass pass{.batch = batch};
+  forward(pass, {}, {});
+  return backward(pass, scale, {}, {}, sink);
+}
+
+LossSums Model::evaluate(const MicroBatch& batch) { return evaluate(ChunkPass{.batch = batch}, {}, {}); }
+
+void plan_model(const ParameterTable& table, Precision precision, const ModelShape& shape, int threads,
+                MemoryTable& memory) {
+  if (precision == Precision::kBf16)
+    plan_transformer<bf16>(table, shape, threads, memory);
+  else
+    plan_transformer<float>(table, shape, threads, memory);
+}
 
 MemoryTable plan_memory(const ParameterTable& table, Precision precision, const ModelShape& shape, int threads,
                         std::int64_t gradient_buffers) {
@@ -52,10 +73,7 @@ MemoryTable plan_memory(const ParameterTable& table, Precision precision, const 
                             std::size_t(table.gradient_elements * gradient_buffers) * sizeof(float)});
     memory.parts.push_back({MemoryKind::kOptimizer, "AdamW moments m and v", 2 * elements * sizeof(float)});
   }
-  if (precision == Precision::kBf16)
-    plan_transformer<bf16>(table, shape, threads, memory);
-  else
-    plan_transformer<float>(table, shape, threads, memory);
+  plan_model(table, precision, shape, threads, memory);
   return merged(memory);
 }
 

@@ -7,24 +7,34 @@
 namespace stoa::trainer {
 
 template <typename Queue, typename T>
-Transformer<Queue, T>::Transformer(Queue& queue, const ParameterTable& table, const ModelParameters& parameters,
-                                   const ModelShape& shape)
+Transformer<Queue, T>::Transformer(Queue& queue, ModelParts parts)
     : queue_(queue),
-      table_(table),
-      model_(table.model),
-      parameters_(parameters),
-      shape_(shape),
-      sizes_(table, shape.samples) {
-  Carver activations(MemoryKind::kActivations, nullptr);
-  carve_activations<T>(activations, table, sizes_, shape.use);
-  activation_memory_ = PageBuffer(activations.size_bytes());
+      table_(parts.table),
+      model_(table_.model),
+      parameters_(parts.parameters),
+      shape_(std::move(parts.shape)),
+      gate_(parts.gate),
+      rows_axis_(std::move(parts.tensor)),
+      sizes_(table_, shape_.samples) {
+  if (rows_axis_.parts() != table_.share.tensor_parts)
+    throw InternalError("a table cut into {} parts needs as many ranks on the tensor axis, not {}",
+                        table_.share.tensor_parts, rows_axis_.parts());
+  Carver planned(MemoryKind::kActivations, nullptr);
+  ActivationCarver<T>(planned, table_, sizes_, shape_).carve();
+  activation_memory_ = PageBuffer(planned.size_bytes());
   Carver kept(activation_memory_.bytes());
-  kept_ = carve_activations<T>(kept, table, sizes_, shape.use);
-  Carver workspace(MemoryKind::kWorkspace, nullptr);
-  carve_workspace<T>(workspace, table, sizes_, shape.use, queue.threads());
-  workspace_memory_ = PageBuffer(workspace.size_bytes());
+  slots_ = ActivationCarver<T>(kept, table_, sizes_, shape_).carve();
+
+  const bool cut = rows_axis_.cut();
+  Carver exchange_size(MemoryKind::kWorkspace, nullptr), work_size(MemoryKind::kWorkspace, nullptr);
+  carve_exchanged<T>(exchange_size, sizes_, shape_, rows_axis_.parts(), work_);
+  carve_workspace<T>(cut ? work_size : exchange_size, table_, sizes_, shape_, queue.threads(), work_);
+  if (cut) exchanged_memory_ = rows_axis_.allocate(exchange_size.size_bytes(), "activations exchanged");
+  workspace_memory_ = PageBuffer(cut ? work_size.size_bytes() : exchange_size.size_bytes());
+  Carver exchanged(cut ? exchanged_memory_->bytes() : workspace_memory_.bytes());
+  carve_exchanged<T>(exchanged, sizes_, shape_, rows_axis_.parts(), work_);
   Carver work(workspace_memory_.bytes());
-  work_ = carve_workspace<T>(work, table, sizes_, shape.use, queue.threads());
+  carve_workspace<T>(cut ? work : exchanged, table_, sizes_, shape_, queue.threads(), work_);
   if (gpt2()) return;
   const auto rope_floats = static_cast<std::size_t>(model_.context_length * model_.head_width);
   table_memory_ = PageBuffer(rope_floats * sizeof(float));
@@ -33,13 +43,13 @@ Transformer<Queue, T>::Transformer(Queue& queue, const ParameterTable& table, co
 }
 
 template <typename Queue, typename T>
-HeadColumns Transformer<Queue, T>::query_columns(std::int64_t rows) const {
-  return {rows, sizes_.columns, 0, model_.heads, model_.head_width};
+HeadColumns Transformer<Queue, T>::query_columns() const {
+  return {tokens_, sizes_.columns, 0, sizes_.heads, sizes_.head_width};
 }
 
 template <typename Queue, typename T>
-HeadColumns Transformer<Queue, T>::key_columns(std::int64_t rows) const {
-  return {rows, sizes_.columns, sizes_.query, model_.key_value_heads, model_.head_width};
+HeadColumns Transformer<Queue, T>::key_columns() const {
+  return {tokens_, sizes_.columns, sizes_.query, sizes_.key_value_heads, sizes_.head_width};
 }
 
 template <typename Queue, typename T>
@@ -50,97 +60,128 @@ AttentionShape Transformer<Queue, T>::attention_shape(const MicroBatch& batch) c
 }
 
 template <typename Queue, typename T>
-AttentionDropout Transformer<Queue, T>::attention_dropout(std::int64_t layer, const MicroBatch& batch,
-                                                          Pass pass) const {
-  if (pass == Pass::kEvaluate || model_.dropout == 0) return {};
-  return {static_cast<float>(model_.dropout),
-          philox_key(shape_.seed, RandomPurpose::kAttentionDropout, std::uint64_t(layer)), batch.step,
-          batch.first_sample};
+AttentionDropout Transformer<Queue, T>::attention_dropout(const Layer& layer, Pass kind) const {
+  if (kind == Pass::kEvaluate || model_.dropout == 0) return {};
+  return {.rate = static_cast<float>(model_.dropout),
+          .key = philox_key(shape_.seed, RandomPurpose::kAttentionDropout, std::uint64_t(layer.at.number)),
+          .step = layer.batch.step,
+          .first_sample = layer.batch.first_sample,
+          .first_head = table_.slices.heads.begin,
+          .heads_total = model_.heads};
+}
+
+/// Number of this rank's first element of the residual stream in the step's global batch.
+template <typename Queue, typename T>
+std::uint64_t Transformer<Queue, T>::first_element(const MicroBatch& batch) const {
+  return std::uint64_t((batch.first_sample * sizes_.context + mine_.begin) * sizes_.width);
 }
 
 template <typename Queue, typename T>
-void Transformer<Queue, T>::drop(std::span<T> x_nd, std::int64_t layer, Branch branch, const MicroBatch& batch) {
+void Transformer<Queue, T>::drop(std::span<T> x_md, const Layer& layer, Branch branch) {
   if (model_.dropout == 0) return;
-  const auto site = std::uint64_t(2 * layer + static_cast<std::int64_t>(branch));
+  const auto site = std::uint64_t(2 * layer.at.number + static_cast<std::int64_t>(branch));
   dropout<T>(queue_,
              {static_cast<float>(model_.dropout), philox_key(shape_.seed, RandomPurpose::kResidualDropout, site),
-              batch.step, std::uint64_t(batch.first_sample * sizes_.context * sizes_.width)},
-             x_nd);
+              layer.batch.step, first_element(layer.batch)},
+             x_md);
 }
 
 template <typename Queue, typename T>
-void Transformer<Queue, T>::drop_embedding(std::span<float> x_nd, const MicroBatch& batch) {
+void Transformer<Queue, T>::drop_embedding(std::span<float> x_md, const MicroBatch& batch) {
   if (model_.dropout == 0) return;
   dropout<float>(queue_,
                  {static_cast<float>(model_.dropout), philox_key(shape_.seed, RandomPurpose::kEmbeddingDropout),
-                  batch.step, std::uint64_t(batch.first_sample * sizes_.context * sizes_.width)},
-                 x_nd);
+                  batch.step, first_element(batch)},
+                 x_md);
 }
 
+/// The norm of this rank's rows, to their place in work_.h_nd.
 template <typename Queue, typename T>
-void Transformer<Queue, T>::norm_forward(std::span<const float> x_nd, std::span<const T> branch_nd, std::int64_t weight,
-                                         std::int64_t bias, std::span<float> sum_nd, std::span<T> y_nd,
-                                         std::span<float> mean_n, std::span<float> scale_n) {
+void Transformer<Queue, T>::norm_forward(std::span<const float> x_md, std::span<const T> branch_md, std::int64_t weight,
+                                         std::int64_t bias, std::span<float> sum_md, std::span<float> mean_m,
+                                         std::span<float> scale_m) {
   const auto epsilon = static_cast<float>(model_.norm_epsilon);
   const auto w_d = master(weight, sizes_.width);
+  const auto y_md = own(work_.h_nd, sizes_.width);
   if (gpt2()) {
-    layer_norm_forward<T>(queue_, x_nd, branch_nd, w_d, master(bias, sizes_.width), epsilon, sum_nd, y_nd,
-                          rows(mean_n, 1), rows(scale_n, 1));
+    layer_norm_forward<T>(queue_, x_md, branch_md, w_d, master(bias, sizes_.width), epsilon, sum_md, y_md,
+                          rows(mean_m, 1), rows(scale_m, 1));
   } else {
-    rms_norm_forward<T>(queue_, x_nd, branch_nd, w_d, epsilon, sum_nd, y_nd, rows(scale_n, 1));
+    rms_norm_forward<T>(queue_, x_md, branch_md, w_d, epsilon, sum_md, y_md, rows(scale_m, 1));
   }
 }
 
+/// A product whose inputs are cut over the tensor axis: this rank's rows of the sum go to work_.branch_md.
 template <typename Queue, typename T>
-void Transformer<Queue, T>::attention_forward_branch(std::int64_t layer, const MicroBatch& batch, Pass pass) {
-  const LayerOffsets& at = table_.layers[std::size_t(layer)];
-  LayerActivations<T>& kept = kept_.layers[std::size_t(layer)];
-  const auto h_nd = rows(work_.h_nd, sizes_.width);
-  const auto qkv_nc = rows(kept.qkv_nc, sizes_.columns);
-  const auto projected = model_.query_key_norm ? rows(kept.raw_qkv_nc, sizes_.columns) : qkv_nc;
+void Transformer<Queue, T>::row_product(std::span<const T> x_ni, std::int64_t weight, std::int64_t bias,
+                                        std::int64_t inputs) {
+  const std::int64_t width = sizes_.width;
+  const auto w_di = product(weight, width * inputs);
+  // One term of the sum brings the bias.
+  const auto b_d = rows_axis_.index() == 0 ? master(bias, width) : std::span<const float>();
+  const auto branch_md = rows(work_.branch_md, width);
+  if (!rows_axis_.cut()) return linear_forward<T, T>(queue_, x_ni, w_di, b_d, tokens_, inputs, width, branch_md);
+  const auto terms_nd = tokens(work_.terms_nd, width);
+  linear_forward<T, float>(queue_, x_ni, w_di, b_d, tokens_, inputs, width, terms_nd);
+  rows_axis_.scatter(terms_nd, tokens_, "sums of a row-parallel product");
+  const auto sum_md = std::span<const float>(own(terms_nd, width));
+  if constexpr (std::is_same_v<T, float>)
+    std::copy(sum_md.begin(), sum_md.end(), branch_md.begin());
+  else
+    cast(queue_, sum_md, branch_md);
+}
+
+/// From work_.h_nd, this rank's rows, to work_.branch_md.
+template <typename Queue, typename T>
+void Transformer<Queue, T>::attention_forward_branch(const Layer& layer, Pass kind) {
+  const LayerOffsets& at = layer.at;
+  LayerActivations<T>& kept = layer.kept;
+  const auto h_nd = tokens(work_.h_nd, sizes_.width);
+  rows_axis_.gather(h_nd, tokens_, "attention norm output");
+  const auto qkv_nc = tokens(kept.qkv_nc, sizes_.columns);
+  const auto projected = model_.query_key_norm ? tokens(kept.raw_qkv_nc, sizes_.columns) : qkv_nc;
   linear_forward<T, T>(queue_, h_nd, product(at.query_key_value, sizes_.columns * sizes_.width),
                        master(at.query_key_value_bias, sizes_.columns), tokens_, sizes_.width, sizes_.columns,
                        projected);
   if (model_.query_key_norm) {
     std::copy(projected.begin(), projected.end(), qkv_nc.begin());
     const auto epsilon = static_cast<float>(model_.norm_epsilon);
-    head_norm_forward<T>(queue_, projected, query_columns(tokens_), master(at.query_norm, model_.head_width), epsilon,
-                         qkv_nc, rows(kept.query_scale_nh, model_.heads));
-    head_norm_forward<T>(queue_, projected, key_columns(tokens_), master(at.key_norm, model_.head_width), epsilon,
-                         qkv_nc, rows(kept.key_scale_nk, model_.key_value_heads));
+    head_norm_forward<T>(queue_, projected, query_columns(), master(at.query_norm, model_.head_width), epsilon, qkv_nc,
+                         tokens(kept.query_scale_nh, sizes_.heads));
+    head_norm_forward<T>(queue_, projected, key_columns(), master(at.key_norm, model_.head_width), epsilon, qkv_nc,
+                         tokens(kept.key_scale_nk, sizes_.key_value_heads));
   }
   if (!gpt2()) {
-    rope<T>(queue_, qkv_nc, query_columns(tokens_), rope_te_, positions(batch), RopeDirection::kForward);
-    rope<T>(queue_, qkv_nc, key_columns(tokens_), rope_te_, positions(batch), RopeDirection::kForward);
+    rope<T>(queue_, qkv_nc, query_columns(), rope_te_, positions(layer.batch), RopeDirection::kForward);
+    rope<T>(queue_, qkv_nc, key_columns(), rope_te_, positions(layer.batch), RopeDirection::kForward);
   }
-  const auto heads_nhe = rows(kept.heads_nhe, sizes_.query);
-  attention_forward<T>(queue_, attention_shape(batch), qkv_nc, batch.document_begin_bt,
-                       attention_dropout(layer, batch, pass), heads_nhe, rows(kept.lse_bht, model_.heads));
-  linear_forward<T, T>(queue_, heads_nhe, product(at.attention_output, sizes_.width * sizes_.query),
-                       master(at.attention_output_bias, sizes_.width), tokens_, sizes_.query, sizes_.width,
-                       rows(work_.branch_nd, sizes_.width));
+  const auto heads_nhe = tokens(kept.heads_nhe, sizes_.query);
+  attention_forward<T>(queue_, attention_shape(layer.batch), qkv_nc, layer.batch.document_begin_bt,
+                       attention_dropout(layer, kind), heads_nhe, tokens(kept.lse_bht, sizes_.heads));
+  row_product(heads_nhe, at.attention_output, at.attention_output_bias, sizes_.query);
 }
 
 template <typename Queue, typename T>
-void Transformer<Queue, T>::feed_forward_forward_branch(std::int64_t layer) {
-  const LayerOffsets& at = table_.layers[std::size_t(layer)];
-  const auto in_ng = rows(kept_.layers[std::size_t(layer)].feed_forward_in_ng, sizes_.feed_forward_in);
-  const auto act_nf = rows(work_.act_nf, sizes_.feed_forward);
-  linear_forward<T, T>(
-      queue_, rows(work_.h_nd, sizes_.width), product(at.feed_forward_in, sizes_.feed_forward_in * sizes_.width),
-      master(at.feed_forward_in_bias, sizes_.feed_forward_in), tokens_, sizes_.width, sizes_.feed_forward_in, in_ng);
-  if (gpt2())
-    gelu_forward<T>(queue_, in_ng, act_nf);
-  else
-    swiglu_forward<T>(queue_, in_ng, sizes_.feed_forward, act_nf);
-  linear_forward<T, T>(queue_, act_nf, product(at.feed_forward_out, sizes_.width * sizes_.feed_forward),
-                       master(at.feed_forward_out_bias, sizes_.width), tokens_, sizes_.feed_forward, sizes_.width,
-                       rows(work_.branch_nd, sizes_.width));
+void Transformer<Queue, T>::feed_forward_in(const Layer& layer) {
+  const auto h_nd = tokens(work_.h_nd, sizes_.width);
+  rows_axis_.gather(h_nd, tokens_, "feed-forward norm output");
+  linear_forward<T, T>(queue_, h_nd, product(layer.at.feed_forward_in, sizes_.feed_forward_in * sizes_.width),
+                       master(layer.at.feed_forward_in_bias, sizes_.feed_forward_in), tokens_, sizes_.width,
+                       sizes_.feed_forward_in, tokens(layer.kept.feed_forward_in_ng, sizes_.feed_forward_in));
+}
+
+template <typename Queue, typename T>
+void Transformer<Queue, T>::feed_forward_out(const Layer& layer) {
+  row_product(activate(layer), layer.at.feed_forward_out, layer.at.feed_forward_out_bias, sizes_.feed_forward);
 }
 
 /// Documents and positions are indices into memory further down: what is wrong is said here.
 template <typename Queue, typename T>
-void Transformer<Queue, T>::check(const MicroBatch& batch) const {
+void Transformer<Queue, T>::check(const ChunkPass& pass) const {
+  const MicroBatch& batch = pass.batch;
+  if (pass.chunk < 0 || pass.chunk >= std::ssize(slots_) || pass.slot < 0 ||
+      pass.slot >= std::ssize(slots_[std::size_t(pass.chunk)]))
+    throw InternalError("there is no slot {} of a chunk {}", pass.slot, pass.chunk);
   const std::int64_t tokens = batch.samples * sizes_.context;
   if (batch.samples < 1 || batch.samples > sizes_.samples || std::ssize(batch.tokens_bt) != tokens ||
       std::ssize(batch.targets_bt) != tokens)
@@ -171,82 +212,92 @@ void Transformer<Queue, T>::check(const MicroBatch& batch) const {
                           sizes_.context);
 }
 
+/// Takes the micro-batch at hand.
 template <typename Queue, typename T>
-void Transformer<Queue, T>::forward(const MicroBatch& batch, Pass pass) {
-  check(batch);
-  tokens_ = batch.samples * sizes_.context;
-  const auto h_nd = rows(work_.h_nd, sizes_.width);
-  const auto branch_nd = rows(work_.branch_nd, sizes_.width);
-  auto x_nd = rows(kept_.layers[0].attention_x_nd, sizes_.width);
-  embedding_forward(queue_, batch.tokens_bt, master(table_.embedding, sizes_.vocabulary * sizes_.width),
-                    master(table_.positions, sizes_.context * sizes_.width), sizes_.width, positions(batch), x_nd);
-  if (pass == Pass::kTrain) drop_embedding(x_nd, batch);
+void Transformer<Queue, T>::begin(const ChunkPass& pass) {
+  tokens_ = pass.batch.samples * sizes_.context;
+  mine_ = rows_axis_.slice(tokens_);
+}
+
+template <typename Queue, typename T>
+typename Transformer<Queue, T>::Layer Transformer<Queue, T>::layer_of(const ChunkPass& pass, std::int64_t in_chunk) {
+  SlotActivations<T>& slot = slots_[std::size_t(pass.chunk)][std::size_t(pass.slot)];
+  const std::int64_t index = table_.chunks[std::size_t(pass.chunk)].begin + in_chunk;
+  return {.at = table_.layers[std::size_t(index)],
+          .kept = slot.layers[std::size_t(in_chunk)],
+          .deferred = shape_.split_backward ? &slot.deferred[std::size_t(in_chunk)] : nullptr,
+          .batch = pass.batch};
+}
+
+/// This rank's rows of the embedded tokens.
+template <typename Queue, typename T>
+std::span<const float> Transformer<Queue, T>::embed(const MicroBatch& batch, std::span<float> x_md, Pass kind) {
+  await(table_.embedding_block);
+  if (table_.positions >= 0) await(table_.positions_block);
+  const parallel::Slice slice = table_.slices.vocabulary;
+  const auto table_vd = master(table_.embedding, slice.size() * sizes_.width);
+  // One term of the sum brings the positions.
+  const auto learned_td =
+      rows_axis_.index() == 0 ? master(table_.positions, sizes_.context * sizes_.width) : std::span<const float>();
+  const auto x_nd = rows_axis_.cut() ? tokens(work_.terms_nd, sizes_.width) : x_md;
+  embedding_forward(queue_, batch.tokens_bt, table_vd, learned_td, sizes_.width, positions(batch), x_nd, slice.begin);
+  if (rows_axis_.cut()) {
+    rows_axis_.scatter(x_nd, tokens_, "embedded tokens");
+    const auto mine = own(x_nd, sizes_.width);
+    std::copy(mine.begin(), mine.end(), x_md.begin());
+  }
+  if (kind == Pass::kTrain) drop_embedding(x_md, batch);
+  return x_md;
+}
+
+template <typename Queue, typename T>
+void Transformer<Queue, T>::run_forward(const ChunkPass& pass, std::span<const float> x_in, std::span<float> x_out,
+                                        Pass kind) {
+  check(pass);
+  begin(pass);
+  const auto branch_md = rows(work_.branch_md, sizes_.width);
+  SlotActivations<T>& slot = slots_[std::size_t(pass.chunk)][std::size_t(pass.slot)];
+  const auto first_md = rows(slot.layers[0].attention_x_md, sizes_.width);
+  std::span<const float> x_md = first_md;
+  if (begins(pass))
+    embed(pass.batch, first_md, kind);
+  else
+    std::copy(x_in.begin(), x_in.end(), first_md.begin());
   std::span<const T> pending;  // the branch that the next norm adds to the stream
-  for (std::int64_t layer = 0; layer < model_.layers; ++layer) {
-    const LayerOffsets& at = table_.layers[std::size_t(layer)];
-    LayerActivations<T>& kept = kept_.layers[std::size_t(layer)];
-    const auto attention_x = rows(kept.attention_x_nd, sizes_.width);
-    norm_forward(x_nd, pending, at.attention_norm, at.attention_norm_bias, attention_x, h_nd, kept.attention_mean_n,
-                 kept.attention_scale_n);
-    attention_forward_branch(layer, batch, pass);
-    if (pass == Pass::kTrain) drop(branch_nd, layer, Branch::kAttention, batch);
-    x_nd = rows(kept.feed_forward_x_nd, sizes_.width);
-    norm_forward(attention_x, branch_nd, at.feed_forward_norm, at.feed_forward_norm_bias, x_nd, h_nd,
-                 kept.feed_forward_mean_n, kept.feed_forward_scale_n);
-    feed_forward_forward_branch(layer);
-    if (pass == Pass::kTrain) drop(branch_nd, layer, Branch::kFeedForward, batch);
-    pending = branch_nd;
+  for (std::int64_t in_chunk = 0; in_chunk < std::ssize(slot.layers); ++in_chunk) {
+    const Layer layer = layer_of(pass, in_chunk);
+    LayerActivations<T>& kept = layer.kept;
+    await(layer.at.block);
+    const auto attention_x = rows(kept.attention_x_md, sizes_.width);
+    norm_forward(x_md, pending, layer.at.attention_norm, layer.at.attention_norm_bias, attention_x,
+                 kept.attention_mean_m, kept.attention_scale_m);
+    attention_forward_branch(layer, kind);
+    if (kind == Pass::kTrain) drop(branch_md, layer, Branch::kAttention);
+    const auto feed_forward_x = rows(kept.feed_forward_x_md, sizes_.width);
+    norm_forward(attention_x, branch_md, layer.at.feed_forward_norm, layer.at.feed_forward_norm_bias, feed_forward_x,
+                 kept.feed_forward_mean_m, kept.feed_forward_scale_m);
+    feed_forward_in(layer);
+    feed_forward_out(layer);
+    if (kind == Pass::kTrain) drop(branch_md, layer, Branch::kFeedForward);
+    x_md = feed_forward_x;
+    pending = branch_md;
   }
-  norm_forward(x_nd, pending, table_.final_norm, table_.final_norm_bias, rows(kept_.final_x_nd, sizes_.width),
-               rows(kept_.final_h_nd, sizes_.width), kept_.final_mean_n, kept_.final_scale_n);
-}
-
-/// Projection to the vocabulary, loss and (where gradients are asked for) both gradients of the projection, chunk by
-/// chunk: logits exist for one chunk of rows only. The gradient of the final norm's output is left in work_.dh_nd.
-template <typename Queue, typename T>
-LossSums Transformer<Queue, T>::loss(const MicroBatch& batch, const LossScale& scale, std::span<float> gradients) {
-  const std::int64_t width = sizes_.width, vocabulary = sizes_.vocabulary;
-  const auto head_vd = product(table_.head, vocabulary * width);
-  for (std::int64_t row = 0; row < tokens_; row += sizes_.loss_rows) {
-    const std::int64_t count = std::min(sizes_.loss_rows, tokens_ - row);
-    const auto h_rd =
-        std::span<const T>(kept_.final_h_nd).subspan(std::size_t(row * width), std::size_t(count * width));
-    const auto logits = work_.logits_rv.first(std::size_t(count * vocabulary));
-    linear_forward<T, float>(queue_, h_rd, head_vd, {}, count, width, vocabulary, logits);
-    const auto dlogits = gradients.empty() ? std::span<T>() : work_.dlogits_rv.first(logits.size());
-    cross_entropy<T>(queue_, logits, model_.vocabulary_size, vocabulary,
-                     batch.targets_bt.subspan(std::size_t(row), std::size_t(count)), scale.scale, scale.z_loss,
-                     kept_.loss_n.subspan(std::size_t(row), std::size_t(count)),
-                     kept_.z_n.subspan(std::size_t(row), std::size_t(count)), dlogits);
-    if (gradients.empty()) continue;
-    linear_backward_input<T, T>(queue_, dlogits, head_vd, count, width, vocabulary,
-                                work_.dh_nd.subspan(std::size_t(row * width), std::size_t(count * width)));
-    linear_backward_weight<T>(queue_, dlogits, h_rd, count, width, vocabulary,
-                              part(gradients, table_.head_gradient, vocabulary * width));
-  }
-  LossSums sums;
-  for (std::int64_t row = 0; row < tokens_; ++row) {
-    sums.loss += double(kept_.loss_n[std::size_t(row)]);
-    sums.z += double(kept_.z_n[std::size_t(row)]);
-  }
-  return sums;
+  if (!ends(pass)) return add_branch<T>(queue_, x_md, pending, x_out);
+  await(table_.final_norm_block);
+  norm_forward(x_md, pending, table_.final_norm, table_.final_norm_bias, rows(slot.final_x_md, sizes_.width),
+               slot.final_mean_m, slot.final_scale_m);
 }
 
 template <typename Queue, typename T>
-LossSums Transformer<Queue, T>::evaluate(const MicroBatch& batch) {
-  forward(batch, Pass::kEvaluate);
-  return loss(batch, {}, {});
+void Transformer<Queue, T>::forward(const ChunkPass& pass, std::span<const float> x_in, std::span<float> x_out) {
+  if (shape_.use != ModelUse::kTraining) throw InternalError("training needs a model made for it");
+  run_forward(pass, x_in, x_out, Pass::kTrain);
 }
 
 template <typename Queue, typename T>
-LossSums Transformer<Queue, T>::train(const MicroBatch& batch, const LossScale& scale, std::span<float> gradients) {
-  if (shape_.use != ModelUse::kTraining || std::ssize(gradients) != table_.gradient_elements)
-    throw InternalError("training needs a model made for it and {} gradients, not {}", table_.gradient_elements,
-                        gradients.size());
-  forward(batch, Pass::kTrain);
-  const LossSums sums = loss(batch, scale, gradients);
-  backward(batch, gradients);
-  return sums;
+LossSums Transformer<Queue, T>::evaluate(const ChunkPass& pass, std::span<const float> x_in, std::span<float> x_out) {
+  run_forward(pass, x_in, x_out, Pass::kEvaluate);
+  return ends(pass) ? loss(pass.batch, {}, nullptr) : LossSums{};
 }
 
 }  // namespace stoa::trainer

@@ -60,6 +60,61 @@ TYPED_TEST(AttentionDrops, TheSameWhereverASampleIsComputed) {
   });
 }
 
+/// The columns of the query heads first .. first + shape.heads - 1 of rows of `heads`, in `width` columns each.
+template <typename T>
+std::vector<T> head_columns(const std::vector<T>& rows, std::size_t row_columns, std::size_t first,
+                            std::size_t columns) {
+  std::vector<T> part;
+  for (std::size_t at = first; at < rows.size(); at += row_columns)
+    part.insert(part.end(), rows.begin() + static_cast<std::ptrdiff_t>(at),
+                rows.begin() + static_cast<std::ptrdiff_t>(at + columns));
+  return part;
+}
+
+/// What of a whole qkv a rank holds that has group `group` of the query heads and its key-value head.
+template <typename T>
+std::vector<T> group_of(const std::vector<T>& qkv_btc, const AttentionShape& whole, std::size_t group) {
+  const auto columns = static_cast<std::size_t>(whole.columns());
+  const auto e = static_cast<std::size_t>(whole.head_width);
+  const auto heads = static_cast<std::size_t>(whole.heads);
+  const auto groups = static_cast<std::size_t>(whole.key_value_heads);
+  const std::size_t q = heads / groups * e;
+  std::vector<T> part;
+  for (std::size_t row = 0; row < qkv_btc.size(); row += columns)
+    for (const auto& [first, count] :
+         {std::pair{group * q, q}, std::pair{(heads + group) * e, e}, std::pair{(heads + groups + group) * e, e}})
+      for (std::size_t c = first; c < first + count; ++c) part.push_back(qkv_btc[row + c]);
+  return part;
+}
+
+TYPED_TEST(AttentionDrops, TheSameWhicheverRankHasTheHead) {
+  const AttentionInputs<TypeParam> in(kShape);
+  AttentionShape one_group = kShape;
+  one_group.heads = 2;
+  one_group.key_value_heads = 1;
+  const std::vector<std::int32_t> documents = [] {
+    std::vector<std::int32_t> begin_bt;
+    for (std::int32_t row = 0; row < kShape.samples * kShape.tokens; ++row)
+      begin_bt.push_back(row % kShape.tokens < 29 ? 0 : 29);
+    return begin_bt;
+  }();
+  for (const auto& begin_bt : {std::vector<std::int32_t>{}, documents})
+    on_each_isa(2, [&](cpu::Queue& queue) {
+      const auto whole = run_attention(queue, in, kDropout, begin_bt);
+      for (const std::size_t group : {0, 1}) {
+        AttentionInputs<TypeParam> held(one_group);
+        held.qkv_btc = group_of(in.qkv_btc, kShape, group);
+        held.do_bthe = head_columns(in.do_bthe, 4 * 16, group * 2 * 16, 2 * 16);
+        AttentionDropout dropout = kDropout;
+        dropout.first_head = static_cast<std::int64_t>(group) * 2;
+        dropout.heads_total = 4;
+        const auto part = run_attention(queue, held, dropout, begin_bt);
+        EXPECT_TRUE(same_bits(part.o_bthe, head_columns(whole.o_bthe, 4 * 16, group * 2 * 16, 2 * 16))) << group;
+        EXPECT_TRUE(same_bits(part.dqkv_btc, group_of(whole.dqkv_btc, kShape, group))) << group;
+      }
+    });
+}
+
 TEST(AttentionDropsAnew, AtEveryStep) {
   const AttentionInputs<float> in(kShape);
   AttentionDropout next = kDropout;

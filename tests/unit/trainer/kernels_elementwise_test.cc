@@ -58,6 +58,25 @@ TEST(KernelsFill, WritesTheValueEverywhereAlsoNegativeZero) {
 }
 
 template <typename T>
+class KernelsAddBranch : public ::testing::Test {};
+TYPED_TEST_SUITE(KernelsAddBranch, ActivationTypes);
+
+TYPED_TEST(KernelsAddBranch, RoundsTheSumOfBothOnceAlsoInPlace) {
+  for (const std::size_t count : kCounts) {
+    on_each_isa(3, [&](cpu::Queue& queue) {
+      auto x = normal_values(count, 1);
+      const auto branch = normal_values<TypeParam>(count, 2);
+      std::vector<float> expected(count), sum(count, NAN);
+      for (std::size_t i = 0; i < count; ++i) expected[i] = x[i] + to_float(branch[i]);
+      add_branch<TypeParam>(queue, x, branch, sum);
+      EXPECT_TRUE(same_bits(sum, expected));
+      add_branch<TypeParam>(queue, x, branch, x);
+      EXPECT_TRUE(same_bits(x, expected));
+    });
+  }
+}
+
+template <typename T>
 class KernelsColumnSum : public ::testing::Test {};
 TYPED_TEST_SUITE(KernelsColumnSum, ActivationTypes);
 
@@ -124,6 +143,25 @@ TYPED_TEST(KernelsDropout, RanksThatHoldPiecesDropTheSameElements) {
     }
     EXPECT_TRUE(same_bits(pieces, whole));
   });
+}
+
+TYPED_TEST(KernelsDropout, FirstElementNeedNotBeginABlockOfNumbers) {
+  const auto x = normal_values<TypeParam>(3 * 65, 6);
+  for (const int threads : {1, 2})
+    on_each_isa(threads, [&](cpu::Queue& queue) {
+      auto whole = x;
+      dropout<TypeParam>(queue, kSite, whole);
+      // Through all places in a block of 4 and in a run of 64, with short rests.
+      for (std::size_t cut = 0; cut < 67; ++cut)
+        for (const std::size_t count : {std::size_t{1}, std::size_t{5}, x.size() - cut}) {
+          std::vector<TypeParam> piece(x.begin() + static_cast<std::ptrdiff_t>(cut),
+                                       x.begin() + static_cast<std::ptrdiff_t>(cut + count));
+          DropoutSite site = kSite;
+          site.first_element += cut;
+          dropout<TypeParam>(queue, site, piece);
+          for (std::size_t i = 0; i < count; ++i) ASSERT_EQ(to_float(piece[i]), to_float(whole[cut + i])) << cut;
+        }
+    });
 }
 
 TYPED_TEST(KernelsDropout, KeepsTheMeanAndDropsTheRate) {

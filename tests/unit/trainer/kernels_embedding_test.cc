@@ -101,6 +101,64 @@ TEST(KernelsEmbedding, PositionIdsChooseTheLearnedRowsForwardAndBackward) {
   }
 }
 
+/// Ranks' slices of the vocabulary: one of them without a row.
+constexpr std::size_t kCuts[] = {0, 13, 13, 30, kVocabulary};
+
+std::vector<float> table_rows(const std::vector<float>& table, std::size_t first, std::size_t end, std::size_t width) {
+  return {table.begin() + static_cast<std::ptrdiff_t>(first * width),
+          table.begin() + static_cast<std::ptrdiff_t>(end * width)};
+}
+
+TEST(KernelsEmbedding, SlicesOfTheVocabularyAddUpToTheBitsOfTheWholeTable) {
+  for (const Size size : kSizes)
+    on_each_isa(3, [&](cpu::Queue& queue) {
+      const auto tokens = tokens_of(size.tokens);
+      const auto table = normal_values(kVocabulary * size.width, 1);
+      const auto learned = normal_values((kFirstPosition + kPositions) * size.width, 2);
+      const auto width = static_cast<std::int64_t>(size.width);
+      std::vector<float> whole(size.tokens * size.width), positions_only(whole), sum(whole), x(whole);
+      embedding_forward(queue, tokens, table, {}, width, kCounted, whole);
+      for (std::size_t rank = 0; rank + 1 < std::size(kCuts); ++rank) {
+        std::fill(x.begin(), x.end(), NAN);
+        embedding_forward(queue, tokens, table_rows(table, kCuts[rank], kCuts[rank + 1], size.width), {}, width,
+                          kCounted, x, static_cast<std::int64_t>(kCuts[rank]));
+        sum = plus(sum, x);
+      }
+      EXPECT_TRUE(same_bits(sum, whole));
+      // The term of a rank that holds no row is the learned positions alone.
+      embedding_forward(queue, tokens, {}, learned, width, kCounted, positions_only, 13);
+      for (std::size_t i = 0; i < x.size(); ++i)
+        ASSERT_EQ(
+            positions_only[i],
+            learned[static_cast<std::size_t>(kCounted.of(static_cast<std::int64_t>(i / size.width))) * size.width +
+                    i % size.width]);
+      embedding_forward(queue, tokens, table, learned, width, kCounted, x);
+      EXPECT_TRUE(same_bits(plus(sum, positions_only), x));
+    });
+}
+
+TEST(KernelsEmbedding, GradientsOfSlicesAreTheRowsOfTheWholeGradient) {
+  for (const Size size : kSizes)
+    on_each_isa(3, [&](cpu::Queue& queue) {
+      const auto tokens = tokens_of(size.tokens);
+      const auto dx = normal_values(size.tokens * size.width, 3);
+      const auto before = normal_values(kVocabulary * size.width, 4);
+      const auto width = static_cast<std::int64_t>(size.width);
+      auto whole = before;
+      std::vector<float> dlearned_whole(kPositions * size.width);
+      const RowPositions positions{.per_sequence = kPositions};
+      embedding_backward(queue, tokens, dx, width, positions, whole, dlearned_whole);
+      for (std::size_t rank = 0; rank + 1 < std::size(kCuts); ++rank) {
+        auto slice = table_rows(before, kCuts[rank], kCuts[rank + 1], size.width);
+        std::vector<float> dlearned(kPositions * size.width);
+        embedding_backward(queue, tokens, dx, width, positions, slice, dlearned,
+                           static_cast<std::int64_t>(kCuts[rank]));
+        EXPECT_TRUE(same_bits(slice, table_rows(whole, kCuts[rank], kCuts[rank + 1], size.width))) << rank;
+        EXPECT_TRUE(same_bits(dlearned, dlearned_whole)) << rank;
+      }
+    });
+}
+
 TEST(KernelsEmbeddingReference, GradientsAreFiniteDifferences) {
   const std::vector<std::int32_t> tokens{2, 0, 2, 1, 2};
   const auto table = to_doubles(normal_values(9, 6));

@@ -2,6 +2,7 @@
 
 #include "stoa/tests/reference/norm_reference.h"
 #include "stoa/tests/unit/trainer/kernel_cases.h"
+#include "stoa/trainer/kernels/elementwise.h"
 #include "stoa/trainer/kernels/layer_norm.h"
 #include "stoa/trainer/kernels/rms_norm.h"
 
@@ -103,6 +104,23 @@ TYPED_TEST(KernelsNorm, ForwardAddsTheBranchInPlaceAndNormalisesAsTheReference) 
   });
 }
 
+TYPED_TEST(KernelsNorm, TheSumMayGoElsewhereAndHasTheBitsOfAddBranch) {
+  for_each_case([](cpu::Queue& queue, Norm kind, Size size) {
+    const std::vector<float> x = normal_values(size.rows * size.width, 1);
+    const auto branch = normal_values<TypeParam>(x.size(), 2);
+    NormRun<TypeParam> apart(kind, size);
+    std::vector<float> sum(x.size(), NAN);
+    const auto y = apart.forward(queue, x, branch, sum);
+    std::vector<float> added(x.size(), NAN);
+    add_branch<TypeParam>(queue, x, branch, added);
+    EXPECT_TRUE(same_bits(added, sum));
+    // A stage that begins with this norm, and has the sum from the stage before, gives the same rows.
+    NormRun<TypeParam> next_stage(kind, size);
+    EXPECT_TRUE(same_bits(next_stage.forward(queue, added, {}, {}), y));
+    EXPECT_TRUE(same_bits(next_stage.inverse, apart.inverse));
+  });
+}
+
 TYPED_TEST(KernelsNorm, ForwardWithoutABranchTouchesNoSum) {
   for_each_case([](cpu::Queue& queue, Norm kind, Size size) {
     const auto x = normal_values(size.rows * size.width, 3);
@@ -139,6 +157,31 @@ TYPED_TEST(KernelsNorm, BackwardAddsTheReferencesGradients) {
     expect_near(got.dx, expected.dx, rounding_of<float>(std::max(1.0, largest(to_doubles(run.inverse)))), "dx");
     expect_near(got.dw, expected.dw, rounding_of<float>(4), "dw");
     if (kind == Norm::kLayer) expect_near(got.db, expected.db, rounding_of<float>(4), "db");
+  });
+}
+
+// A schedule that puts weight gradients off keeps a norm's own in a small zeroed buffer until then.
+TYPED_TEST(KernelsNorm, WeightGradientsThroughAZeroedSideBufferHaveTheSameBits) {
+  for_each_case([](cpu::Queue& queue, Norm kind, Size size) {
+    const auto x = normal_values(size.rows * size.width, 6);
+    const auto dy = normal_values<TypeParam>(x.size(), 7);
+    NormRun<TypeParam> run(kind, size);
+    run.forward(queue, x, {}, {});
+    const std::vector<float> zeros(size.width);
+    const auto side = run.backward(queue, dy, x, {std::vector<float>(x.size()), zeros, zeros});
+    // The buffer of gradients of all parameters, zeroed at the step's start.
+    std::vector<float> gradients(2 * size.width), added(2 * size.width);
+    const auto dw = std::span(gradients).first(size.width);
+    const auto db = std::span(gradients).last(size.width);
+    std::vector<float> workspace(norm_workspace_floats(size.rows, size.width), NAN), dx(x.size());
+    if (kind == Norm::kRms)
+      rms_norm_backward<TypeParam>(queue, dy, x, run.w, run.inverse, dx, dw, workspace);
+    else
+      layer_norm_backward<TypeParam>(queue, dy, x, run.w, run.mean, run.inverse, dx, dw, db, workspace);
+    add(queue, side.dw, std::span(added).first(size.width));
+    add(queue, side.db, std::span(added).last(size.width));
+    EXPECT_TRUE(same_bits(added, gradients));
+    EXPECT_TRUE(same_bits(side.dx, dx));
   });
 }
 

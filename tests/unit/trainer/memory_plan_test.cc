@@ -61,12 +61,14 @@ TEST(MemoryPlan, FreshMemoryIsZeroAndMovesWithItsOwner) {
 
 /// The bytes that the constructor of Transformer carves, and the same calls with memory behind them.
 template <typename T>
-std::size_t carved_bytes(const ParameterTable& table, std::int64_t samples, ModelUse use, int threads) {
-  const TransformerSizes sizes(table, samples);
+std::size_t carved_bytes(const ParameterTable& table, const ModelShape& shape, int threads) {
+  const TransformerSizes sizes(table, shape.samples);
   PageBuffer memory(std::size_t{64} << 20);
   Carver carver(memory.bytes());
-  carve_activations<T>(carver, table, sizes, use);
-  carve_workspace<T>(carver, table, sizes, use, threads);
+  TransformerWorkspace<T> work;
+  ActivationCarver<T>(carver, table, sizes, shape).carve();
+  carve_exchanged<T>(carver, sizes, shape, 1, work);
+  carve_workspace<T>(carver, table, sizes, shape, threads, work);
   return carver.size_bytes();
 }
 
@@ -77,10 +79,10 @@ TEST(MemoryPlan, ThePrintedTableIsWhatAModelTakes) {
       const ModelShape shape{.samples = 3, .use = use};
       const MemoryTable fp32 = plan_memory(table, Precision::kFp32, shape, 2, 3);
       EXPECT_EQ(fp32.total(MemoryKind::kActivations) + fp32.total(MemoryKind::kWorkspace),
-                carved_bytes<float>(table, 3, use, 2));
+                carved_bytes<float>(table, shape, 2));
       const MemoryTable half = plan_memory(table, Precision::kBf16, shape, 2, 3);
       EXPECT_EQ(half.total(MemoryKind::kActivations) + half.total(MemoryKind::kWorkspace),
-                carved_bytes<bf16>(table, 3, use, 2));
+                carved_bytes<bf16>(table, shape, 2));
     }
   }
 }

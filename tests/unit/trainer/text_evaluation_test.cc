@@ -15,8 +15,19 @@ namespace {
 /// Loss of each counted token: the token before it plus a thousandth of itself; remembers which were predicted.
 class RecordingModel final : public Model {
  public:
-  LossSums train(const MicroBatch&, const LossScale&, std::span<float>) override { return {}; }
-  LossSums evaluate(const MicroBatch& batch) override {
+  void forward(const ChunkPass&, std::span<const float>, std::span<float>) override {}
+  LossSums backward(const ChunkPass&, const LossScale&, std::span<const float>, std::span<float>,
+                    GradientSink&) override {
+    return {};
+  }
+  LossSums backward_input(const ChunkPass&, const LossScale&, std::span<const float>, std::span<float>,
+                          GradientSink&) override {
+    return {};
+  }
+  void backward_weight(const ChunkPass&, GradientSink&) override {}
+  parallel::Slice row_slice(const MicroBatch& batch) const override { return {0, std::ssize(batch.tokens_bt)}; }
+  LossSums evaluate(const ChunkPass& pass, std::span<const float>, std::span<float>) override {
+    const MicroBatch& batch = pass.batch;
     most_samples = std::max(most_samples, batch.samples);
     document_begins.insert(document_begins.end(), batch.document_begin_bt.begin(), batch.document_begin_bt.end());
     positions.insert(positions.end(), batch.positions_bt.begin(), batch.positions_bt.end());
