@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <numeric>
 
@@ -36,6 +37,16 @@ TEST(OptimizerRanges, ShareWhatBothHave) {
   EXPECT_EQ(within(a, {32, 66}), (FlatRanges{{32, 33}, {65, 66}}));
   EXPECT_EQ(within(a, {33, 65}), FlatRanges());
   EXPECT_EQ(elements_of(a), 33 + 192);
+}
+
+TEST(OptimizerRanges, CostThePagesThatTheyTouchOnce) {
+  const std::int64_t page = sysconf(_SC_PAGESIZE);
+  const auto pages = [&](const FlatRanges& ranges) { return std::int64_t(committed_bytes(ranges)) / page; };
+  EXPECT_EQ(pages({}), 0);
+  EXPECT_EQ(pages({{page - 1, page + 1}}), 2);
+  EXPECT_EQ(pages({{1, 2}, {33, 65}, {page - 1, page}}), 1);
+  EXPECT_EQ(pages({{0, page}, {2 * page, 5 * page + 1}, {5 * page + 2, 6 * page}}), 5);
+  EXPECT_EQ(pages(in_bytes({{page / 4, page / 2}}, 4)), 1);
 }
 
 TEST(OptimizerBuckets, HoldLayersOfOneChunkOrOneOtherBlockInReverse) {

@@ -178,7 +178,7 @@ void run_case(const OptimizerCase& test, const std::function<void(OptimizerRank&
   parallel::run_thread_ranks(test.mesh.ranks(), kLoopDeadline_s, [&](parallel::Communicator& job) {
     parallel::MeshGroups groups = make_mesh_groups(job, test.mesh);
     parallel::Background data(std::move(groups.data));
-    cpu::Queue queue(loop_queue());
+    cpu::Queue queue({.threads = 1, .pinned = {}, .isa = test.isa});
     const ParameterTable table = make_parameter_table(test.model, model_share(test.model, parallel, groups.at));
     TrainingStateSettings settings = test.state;
     settings.gradients.micro_batches = test.global_micro_batches / test.mesh.data;

@@ -26,6 +26,7 @@ struct OptimizerCase {
   GradientsOrder order = GradientsOrder::kPlain;
   std::int64_t global_micro_batches = 8;
   TrainingStateSettings state;  ///< but gradients.micro_batches
+  cpu::Isa isa = cpu::Isa::kPlain;
 
   std::string describe() const;
 };
