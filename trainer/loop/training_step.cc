@@ -142,8 +142,8 @@ TrainingStep::TrainingStep(cpu::Queue& queue, const StepSettings& settings, para
                                 .shape = model_shape(settings, plan_),
                                 .tensor = groups_.tensor->split(0, "tensor group, rows"),
                                 .gate = &state_.gate()})),
-      runner_(groups_, std::size_t(settings.training.micro_batch * settings.model.context_length *
-                                   settings.model.width)),
+      runner_(groups_,
+              std::size_t(settings.training.micro_batch * settings.model.context_length * settings.model.width)),
       batches_(std::size_t(shape_.micro_batches), make_batch(settings)),
       views_(batches_.size()) {}
 
