@@ -43,6 +43,7 @@ struct Defect {
   std::string message;
   Remedy remedy = Remedy::kNone;
   const char* verb = "";  ///< "2 or 4 `do`"
+  Remedy other = Remedy::kNone;
 };
 using Finding = std::optional<Defect>;
 using Rule = Finding (*)(const Layout&);
@@ -158,7 +159,7 @@ Finding rule_batch(const Layout& l) {
   return Defect{"training.global_batch",
                 fmt::format("training.global_batch {} is not a multiple of {} = {}", l.training.global_batch,
                             l.at_once_text(), l.at_once()),
-                Remedy::kGlobalBatch, "would do"};
+                Remedy::kGlobalBatch, "would do", Remedy::kData};
 }
 
 Finding rule_interleaved(const Layout& l) {
@@ -168,7 +169,7 @@ Finding rule_interleaved(const Layout& l) {
                 fmt::format("training.global_batch {} / ({}) = {} micro-batches are not a multiple of "
                             "parallel.pipeline {}, as parallel.schedule interleaved has them",
                             l.training.global_batch, l.at_once_text(), l.micro_batches(), stages),
-                Remedy::kGlobalBatch, "would do"};
+                Remedy::kGlobalBatch, "would do", Remedy::kPipeline};
 }
 
 Finding rule_deterministic(const Layout& l) {
@@ -245,23 +246,32 @@ std::vector<std::int64_t> candidates(const Layout& l, Remedy remedy) {
   return values;
 }
 
-/// ": 2 or 4 do", the nearest values below and above for which the rules hold; "" where there is none.
-std::string nearest_values(const Layout& layout, const Defect& defect, std::span<const Rule> rules) {
-  if (defect.remedy == Remedy::kNone) return "";
-  const std::int64_t now = value_of(layout, defect.remedy);
+/// "2 or 4", the nearest values below and above for which the rules hold; "" where there is none.
+std::string nearest_values(const Layout& layout, Remedy remedy, std::span<const Rule> rules) {
+  if (remedy == Remedy::kNone) return "";
+  const std::int64_t now = value_of(layout, remedy);
   std::optional<std::int64_t> below, above;
-  for (const std::int64_t value : candidates(layout, defect.remedy)) {
+  for (const std::int64_t value : candidates(layout, remedy)) {
     if (value == now || above) continue;
     Layout changed = layout;
-    set_value(changed, defect.remedy, value);
+    set_value(changed, remedy, value);
     if (holds(changed, rules)) (value < now ? below : above) = value;
   }
-  if (!below && !above) return "";
-  std::vector<std::string> values;
+  std::vector<std::int64_t> values;
   for (const auto& value : {below, above})
-    if (value) values.push_back(fmt::format("{}", *value));
+    if (value) values.push_back(*value);
+  return fmt::format("{}", fmt::join(values, " or "));
+}
+
+/// ": 2 or 4 do, or parallel.data 3", with which all rules hold, or where that cannot be, those up to the broken one.
+std::string remedies(const Layout& layout, const Defect& defect, std::span<const Rule> rules) {
+  std::string values = nearest_values(layout, defect.remedy, kRules);
+  if (values.empty()) values = nearest_values(layout, defect.remedy, rules);
   const std::string key = defect.key == key_of(defect.remedy) ? "" : fmt::format("{} ", key_of(defect.remedy));
-  return fmt::format(": {}{} {}", key, fmt::join(values, " or "), defect.verb);
+  std::string text = values.empty() ? "" : fmt::format(": {}{} {}", key, values, defect.verb);
+  if (const std::string others = nearest_values(layout, defect.other, kRules); !others.empty())
+    text += fmt::format("{} {} {}", text.empty() ? ":" : ", or", key_of(defect.other), others);
+  return text;
 }
 
 std::vector<int> divisors(std::int64_t number) {
@@ -305,9 +315,7 @@ std::optional<Impossible> check_layout(const ModelSettings& model, const Trainin
   for (std::size_t i = 0; i < std::size(kRules); ++i) {
     const Finding defect = kRules[i](layout);
     if (!defect) continue;
-    std::string nearest = nearest_values(layout, *defect, kRules);
-    if (nearest.empty()) nearest = nearest_values(layout, *defect, std::span(kRules).first(i + 1));
-    std::string message = defect->message + nearest;
+    std::string message = defect->message + remedies(layout, *defect, std::span(kRules).first(i + 1));
     const std::int64_t ranks = ranks_of(parallel.mesh);
     if (ranks <= kMostRanks && ranks > 1)
       if (const auto mesh = nearest_mesh(layout, ranks))

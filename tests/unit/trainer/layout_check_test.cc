@@ -124,10 +124,15 @@ TEST(LayoutCheck, TheGlobalBatchIsWholeMicroBatchesOfTheDataRanks) {
   EXPECT_EQ(c.mesh(2, 1, 1).refusal(),
             "training.global_batch: training.global_batch 13 is not a multiple of training.micro_batch 2 x "
             "parallel.data 2 = 4: 12 or 16 would do");
+  c.training = {.steps = 10, .global_batch = 24, .micro_batch = 2};
+  EXPECT_EQ(c.mesh(5, 1, 1).refusal(),
+            "training.global_batch: training.global_batch 24 is not a multiple of training.micro_batch 2 x "
+            "parallel.data 5 = 10: 20 or 30 would do, or parallel.data 4 or 6; of 5 ranks, data 1 x pipeline 5 x "
+            "tensor 1 works");
   c.training = {.steps = 10, .global_batch = 12, .micro_batch = 3};
   EXPECT_EQ(c.mesh(8, 1, 1).refusal(),
             "training.global_batch: training.global_batch 12 is not a multiple of training.micro_batch 3 x "
-            "parallel.data 8 = 24: 24 would do; of 8 ranks, data 4 x pipeline 1 x tensor 2 works");
+            "parallel.data 8 = 24: 24 would do, or parallel.data 4; of 8 ranks, data 4 x pipeline 1 x tensor 2 works");
 }
 
 TEST(LayoutCheck, InterleavedTakesMicroBatchesInGroupsOfTheStages) {
@@ -139,6 +144,11 @@ TEST(LayoutCheck, InterleavedTakesMicroBatchesInGroupsOfTheStages) {
             "training.global_batch: training.global_batch 14 / (training.micro_batch 1 x parallel.data 2) = 7 "
             "micro-batches are not a multiple of parallel.pipeline 4, as parallel.schedule interleaved has them: 8 or "
             "16 would do; of 8 ranks, data 1 x pipeline 2 x tensor 4 works");
+  c.training.global_batch = 12;
+  EXPECT_EQ(c.mesh(1, 5, 1).refusal(),
+            "training.global_batch: training.global_batch 12 / (training.micro_batch 1 x parallel.data 1) = 12 "
+            "micro-batches are not a multiple of parallel.pipeline 5, as parallel.schedule interleaved has them: 10 or "
+            "15 would do, or parallel.pipeline 4 or 6");
 }
 
 TEST(LayoutCheck, DeterministicRanksHoldWholeSubtrees) {
