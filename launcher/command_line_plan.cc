@@ -1,9 +1,13 @@
 #include <fmt/format.h>
 
+#include <optional>
+
+#include "stoa/base/error.h"
 #include "stoa/base/processors.h"
 #include "stoa/cluster/machine_file.h"
 #include "stoa/launcher/command_line_commands.h"
 #include "stoa/launcher/machine_choice.h"
+#include "stoa/launcher/memory_text.h"
 #include "stoa/launcher/mixture_table.h"
 #include "stoa/launcher/plan.h"
 #include "stoa/trainer/kernels/peak.h"
@@ -34,7 +38,12 @@ class PlanCommand final : public Command {
                     "Peak of one core or accelerator; else the machine file's, else measured")
         ->type_name("NUMBER")
         ->check(CLI::Range(1e-3, 1e12, "above 0"));
-    app().add_flag("--memory", memory_, "Show what one rank allocates, part by part");
+    auto* memory = app().add_flag("--memory", memory_, "Show what one rank takes, part by part, and each stage's sums");
+    app()
+        .add_option("--rank", rank_, "With --memory: which rank; else the one that takes most")
+        ->type_name("N")
+        ->check(CLI::NonNegativeNumber)
+        ->needs(memory);
   }
 
   int run(const Streams& streams) override {
@@ -47,14 +56,23 @@ class PlanCommand final : public Command {
     const Plan planned = plan(experiment, machine, assumptions_);
     fmt::print(streams.out, "{}", plan_text(planned, machine, assumptions_));
     if (const std::string part = mixture_part(experiment); !part.empty()) fmt::print(streams.out, "{}\n", part);
-    if (memory_) fmt::print(streams.out, "\n{}", rank_memory(experiment, planned.placement).describe());
+    if (memory_)
+      fmt::print(streams.out, "\n{}", memory_text(experiment, planned.placement, shown_rank(experiment, planned)));
     return 0;
   }
 
  private:
+  int shown_rank(const Experiment& experiment, const Plan& planned) const {
+    if (!rank_) return largest_rank(experiment, planned.placement);
+    if (*rank_ >= planned.placement.ranks)
+      throw UsageError("--rank {}: there are {} ranks, counted from 0", *rank_, planned.placement.ranks);
+    return *rank_;
+  }
+
   ExperimentWords words_;
   PlanAssumptions assumptions_;
   bool memory_ = false;
+  std::optional<int> rank_;
 };
 
 }  // namespace

@@ -8,7 +8,8 @@
 #include "stoa/base/error.h"
 #include "stoa/base/units.h"
 #include "stoa/cluster/report.h"
-#include "stoa/trainer/loop/training_loop.h"
+#include "stoa/launcher/runtime_memory.h"
+#include "stoa/trainer/loop/rank_memory.h"
 
 namespace stoa::launcher {
 namespace {
@@ -58,6 +59,18 @@ std::string ranks_of_a_node(const Plan& plan) {
   return fmt::format("{} rank{}", ranks, ranks == 1 ? "" : "s");
 }
 
+/// "data 1.2 GiB, pipeline 3 MiB": the axes that have any.
+std::string traffic_note(const Plan& plan) {
+  std::string note;
+  const auto add = [&](std::string_view axis, double bytes) {
+    if (bytes > 0) note += fmt::format("{}{} {}", note.empty() ? "" : ", ", axis, format_bytes(bytes));
+  };
+  add("data", plan.traffic.data);
+  add("tensor", plan.traffic.tensor);
+  add("pipeline", plan.traffic.pipeline);
+  return "sent: " + note;
+}
+
 /// Empty where the ranks of a node find room on it.
 std::string memory_warning(const Plan& plan, const cluster::MachineSettings& machine) {
   if (node_bytes(plan) <= machine.node.memory_gib * kGib) return "";
@@ -79,14 +92,36 @@ RankPlacement place_ranks(const Experiment& experiment, const cluster::MachineSe
   return {ranks, per_node, asked > 0 ? asked : std::max(1, shared)};
 }
 
-trainer::MemoryTable rank_memory(const Experiment& e, const RankPlacement& placement) {
-  const auto micro_batches = trainer::micro_batches_per_rank(e.training, e.parallel.mesh);
-  const trainer::GradientSettings gradients{
-      .order = e.training.deterministic ? trainer::SumOrder::kTree : trainer::SumOrder::kFast,
-      .micro_batches = micro_batches};
-  return plan_memory(trainer::make_parameter_table(e.model), e.training.precision,
-                     {.samples = e.training.micro_batch, .use = trainer::ModelUse::kTraining, .seed = 0},
-                     placement.threads_per_rank, trainer::gradient_buffers(gradients));
+trainer::StepSettings step_settings(const Experiment& e) {
+  return {.model = e.model, .training = e.training, .parallel = e.parallel, .optimizer = e.optimizer};
+}
+
+trainer::MemoryTable rank_memory(const Experiment& e, const RankPlacement& placement,
+                                 const parallel::MeshCoordinate& at) {
+  trainer::MemoryTable memory =
+      plan_rank(step_settings(e), {.at = at,
+                                   .threads = placement.threads_per_rank,
+                                   .ranks_per_node = static_cast<int>(placement.ranks_per_node),
+                                   .documents = e.data.document_rules()});
+  add_runtime(placement.threads_per_rank, memory);
+  return memory;
+}
+
+// Ranks of one stage differ by a chunk of the norm or by a row: the first and the last of each axis are enough.
+int largest_rank(const Experiment& e, const RankPlacement& placement) {
+  const parallel::MeshSize& mesh = e.parallel.mesh;
+  int largest = 0;
+  std::size_t most = 0;
+  for (int stage = 0; stage < mesh.pipeline; ++stage)
+    for (const int data : {0, mesh.data - 1})
+      for (const int tensor : {0, mesh.tensor - 1}) {
+        const parallel::MeshCoordinate at{.data = data, .pipeline = stage, .tensor = tensor};
+        const std::size_t total = rank_memory(e, placement, at).total();
+        if (total <= most) continue;
+        most = total;
+        largest = mesh_rank(mesh, at);
+      }
+  return largest;
 }
 
 Plan plan(const Experiment& e, const cluster::MachineSettings& machine, const PlanAssumptions& assumptions) {
@@ -97,7 +132,12 @@ Plan plan(const Experiment& e, const cluster::MachineSettings& machine, const Pl
   result.flops = result.tokens * training_flops_per_token(e.model);
   result.resource = machine.rate.resource;
   result.placement = place_ranks(e, machine);
-  result.rank_bytes = static_cast<double>(rank_memory(e, result.placement).total());
+  result.mesh = e.parallel.mesh;
+  const int largest = largest_rank(e, result.placement);
+  result.rank_bytes =
+      static_cast<double>(rank_memory(e, result.placement, mesh_coordinate(result.mesh, largest)).total());
+  result.idle = idle_share(e);
+  result.traffic = step_traffic(e);
   result.resources =
       result.placement.ranks * (result.resource == "core" ? result.placement.threads_per_rank : std::int64_t{1});
   result.checkpoint_bytes = kCheckpointBytesPerParameter * static_cast<double>(result.parameters);
@@ -107,8 +147,8 @@ Plan plan(const Experiment& e, const cluster::MachineSettings& machine, const Pl
   result.peak_gflops = assumptions.peak_gflops > 0 ? assumptions.peak_gflops : peak.value;
   result.peak_source = assumptions.peak_gflops > 0 ? assumptions.peak_source : peak.source;
   if (result.peak_gflops > 0) {
-    result.seconds =
-        result.flops / (assumptions.utilisation * result.peak_gflops * 1e9 * static_cast<double>(result.resources));
+    const double reached = assumptions.utilisation * (1 - result.idle);
+    result.seconds = result.flops / (reached * result.peak_gflops * 1e9 * static_cast<double>(result.resources));
     result.price = price_of(result, machine);
   }
   return result;
@@ -124,6 +164,10 @@ std::string plan_text(const Plan& p, const cluster::MachineSettings& machine, co
               fmt::format("{} for the {} of a node that has {}; --memory shows the parts", format_bytes(node_bytes(p)),
                           ranks_of_a_node(p), format_bytes(machine.node.memory_gib * kGib)));
   text += memory_warning(p, machine);
+  if (p.mesh.pipeline > 1)
+    text += row("Pipeline", fmt::format("{:.1f} % of the time idle", 100 * p.idle),
+                fmt::format("the schedule's bubble and what {} stages wait for the slowest", p.mesh.pipeline));
+  if (p.mesh.ranks() > 1) text += row("Traffic", format_bytes(p.traffic.sum()) + " a rank and step", traffic_note(p));
   text += row("Checkpoint", format_bytes(p.checkpoint_bytes),
               fmt::format("{} with those kept and the one being written", format_bytes(p.kept_bytes)));
   text += row("Resources", fmt::format("{} {}{}", p.resources, p.resource, p.resources == 1 ? "" : "s"));
@@ -132,7 +176,8 @@ std::string plan_text(const Plan& p, const cluster::MachineSettings& machine, co
                       fmt::format("the peak of {} is {}; give it with --peak-gflops", one(p.resource), p.peak_source));
   text += row("Peak", fmt::format("{:.4g} TFLOP/s {}", p.peak_gflops / 1e3, one(p.resource)), p.peak_source);
   text += row("Utilisation", fmt::format("{:.0f} %", 100 * assumptions.utilisation),
-              "assumed; give another with --utilisation");
+              p.mesh.pipeline > 1 ? "assumed, of the time not idle; give another with --utilisation"
+                                  : "assumed; give another with --utilisation");
   text += row("Time", format_duration(*p.seconds));
   text += row(p.resource == "core" ? "Core-hours" : "GPU-hours", three_digits(p.price->resource_hours()));
   text += row("Price", money(*p.price),

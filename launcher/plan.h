@@ -7,7 +7,8 @@
 #include "stoa/cluster/machine.h"
 #include "stoa/cluster/price.h"
 #include "stoa/launcher/experiment.h"
-#include "stoa/trainer/model/memory_plan.h"
+#include "stoa/launcher/plan_parallel.h"
+#include "stoa/trainer/loop/training_step.h"
 
 namespace stoa::launcher {
 
@@ -26,8 +27,13 @@ struct RankPlacement {
 
 RankPlacement place_ranks(const Experiment& experiment, const cluster::MachineSettings& machine);
 
-/// What one rank allocates, without allocating it.
-trainer::MemoryTable rank_memory(const Experiment& experiment, const RankPlacement& placement);
+trainer::StepSettings step_settings(const Experiment& experiment);
+
+/// What one rank takes of its node, without a run, its program and libraries included.
+trainer::MemoryTable rank_memory(const Experiment& experiment, const RankPlacement& placement,
+                                 const parallel::MeshCoordinate& at);
+/// The rank with the largest total; the first of equal ones.
+int largest_rank(const Experiment& experiment, const RankPlacement& placement);
 
 struct Plan {
   std::int64_t parameters = 0;
@@ -36,7 +42,10 @@ struct Plan {
   std::int64_t resources = 0;  ///< cores or accelerators held
   std::string resource;
   RankPlacement placement;
-  double rank_bytes = 0;        ///< total of rank_memory
+  double rank_bytes = 0;  ///< total of the largest rank's memory
+  parallel::MeshSize mesh;
+  double idle = 0;  ///< part of the time in which a pipeline's stages wait
+  StepTraffic traffic;
   double checkpoint_bytes = 0;  ///< one: fp32 parameters and both moments
   double kept_bytes = 0;        ///< keep_last of them and the one being written
   double peak_gflops = 0;       ///< used

@@ -15,7 +15,6 @@ namespace {
 
 constexpr std::size_t kCacheLine = 64;
 constexpr std::size_t kSmallBytes = 4096;
-constexpr std::size_t kStagingBytes = std::size_t{1} << 20;
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
 constexpr std::size_t kPage = 4096;
 

@@ -24,6 +24,8 @@ class NodeCollectives {
  public:
   using TimePoint = NodeMeeting::TimePoint;
 
+  /// Of each rank, for what neither is small nor in memory from allocate().
+  static constexpr std::size_t kStagingBytes = std::size_t{1} << 20;
   /// What the memory given to the constructor must hold.
   static std::size_t bytes_needed(int ranks);
 

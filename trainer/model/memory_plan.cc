@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
+#include <map>
 #include <utility>
 
 #include "stoa/base/error.h"
@@ -50,8 +52,17 @@ const char* memory_kind_name(MemoryKind kind) {
       return "communication";
     case MemoryKind::kWorkspace:
       return "workspace";
+    case MemoryKind::kRuntime:
+      return "libraries and runtime";
+    case MemoryKind::kNeighbours:
+      return "shared by other ranks of the node";
   }
   return "";
+}
+
+std::string format_mib(std::size_t size_bytes) {
+  const auto tenths = std::int64_t(std::llround(10 * double(size_bytes) / double(std::size_t{1} << 20)));
+  return fmt::format("{}.{}", format_grouped(tenths / 10), tenths % 10);
 }
 
 std::size_t MemoryTable::total(MemoryKind kind) const {
@@ -61,22 +72,49 @@ std::size_t MemoryTable::total(MemoryKind kind) const {
   return sum;
 }
 
-std::size_t MemoryTable::total() const {
+std::size_t MemoryTable::total() const { return resident() - total(MemoryKind::kNeighbours); }
+
+std::size_t MemoryTable::resident() const {
   std::size_t sum = 0;
   for (const MemoryPart& part : parts) sum += part.size_bytes;
   return sum;
 }
 
+void MemoryTable::add(MemoryKind kind, std::string name, std::size_t size_bytes) {
+  if (size_bytes > 0) parts.push_back({kind, std::move(name), size_bytes});
+}
+
+MemoryTable MemoryTable::merged() const {
+  MemoryTable table;
+  std::map<std::pair<MemoryKind, std::string>, std::size_t> at;
+  std::vector<int> times;
+  for (const MemoryPart& part : parts) {
+    const auto [found, fresh] = at.try_emplace({part.kind, part.name}, table.parts.size());
+    if (fresh) {
+      table.parts.push_back({part.kind, part.name, 0});
+      times.push_back(0);
+    }
+    table.parts[found->second].size_bytes += part.size_bytes;
+    ++times[found->second];
+  }
+  for (std::size_t i = 0; i < times.size(); ++i)
+    if (times[i] > 1) table.parts[i].name += fmt::format(", {} times", times[i]);
+  return table;
+}
+
 std::string MemoryTable::describe() const {
   std::string text;
-  for (int kind = 0; kind < kMemoryKinds; ++kind) {
-    const auto asked = static_cast<MemoryKind>(kind);
+  const auto row = [&](std::string_view name, std::size_t bytes) {
+    text += fmt::format("{:<56} {:>12} MiB\n", name, format_mib(bytes));
+  };
+  for (int number = 0; number < kMemoryKinds; ++number) {
+    const auto kind = static_cast<MemoryKind>(number);
+    if (kind == MemoryKind::kNeighbours) row("total per rank", total());
     for (const MemoryPart& part : parts)
-      if (part.kind == asked)
-        text += fmt::format("  {:<48} {:>12}\n", part.name, format_bytes(double(part.size_bytes)));
-    text += fmt::format("{:<50} {:>12}\n", memory_kind_name(asked), format_bytes(double(total(asked))));
+      if (part.kind == kind) row("  " + part.name, part.size_bytes);
+    row(memory_kind_name(kind), total(kind));
   }
-  text += fmt::format("{:<50} {:>12}\n", "total per rank", format_bytes(double(total())));
+  row("resident (VmHWM)", resident());
   return text;
 }
 
@@ -122,6 +160,12 @@ std::size_t committed_bytes(std::span<const parallel::Slice> used_bytes) {
     pages += counted_to - begin;
   }
   return pages * page;
+}
+
+std::size_t committed_bytes(std::size_t size_bytes) { return round_up(size_bytes, kHugePage); }
+
+std::size_t committed_group_bytes(std::size_t size_bytes) {
+  return round_up(size_bytes, size_bytes >= kHugePage ? kHugePage : std::size_t(sysconf(_SC_PAGESIZE)));
 }
 
 std::byte* Carver::reserve(const char* name, std::size_t size_bytes) {

@@ -10,14 +10,26 @@
 
 namespace stoa::trainer {
 
-enum class MemoryKind { kParameters, kGradients, kOptimizer, kActivations, kCommunication, kWorkspace };
-inline constexpr int kMemoryKinds = 6;
+enum class MemoryKind {
+  kParameters,
+  kGradients,
+  kOptimizer,
+  kActivations,
+  kCommunication,
+  kWorkspace,
+  kRuntime,     ///< program and libraries: measured, not planned
+  kNeighbours,  ///< memory of other ranks of the node that this one reaches into: its own there, resident here too
+};
+inline constexpr int kMemoryKinds = 8;
 
 const char* memory_kind_name(MemoryKind kind);
 
+/// "1,234.5": one unit for columns that are to be added up.
+std::string format_mib(std::size_t size_bytes);
+
 struct MemoryPart {
   MemoryKind kind;
-  std::string name;  ///< "x_nd (attention input), 12 layers"
+  std::string name;  ///< "residual stream before attention"
   std::size_t size_bytes;
 };
 
@@ -25,8 +37,15 @@ struct MemoryPart {
 struct MemoryTable {
   std::vector<MemoryPart> parts;
   std::size_t total(MemoryKind kind) const;
+  /// What this rank takes of its node: all but kNeighbours.
   std::size_t total() const;
-  /// Aligned columns for a terminal, a subtotal per kind and the total.
+  /// What the system counts as resident in its process (VmHWM): all.
+  std::size_t resident() const;
+  /// Nothing where size_bytes is 0.
+  void add(MemoryKind kind, std::string name, std::size_t size_bytes);
+  /// One line a name: parts of a kind that have the same name are one, "NAME, 12 times".
+  MemoryTable merged() const;
+  /// Aligned columns for a terminal, in MiB: a subtotal per kind, the total and what is resident.
   std::string describe() const;
 };
 
@@ -62,6 +81,11 @@ class PageBuffer {
 
 /// Of the pages that a sparse PageBuffer's owner touches.
 std::size_t committed_bytes(std::span<const parallel::Slice> used_bytes);
+/// Of a PageBuffer in use throughout: whole huge pages (transparent_hugepage/enabled is `madvise` or `always`; where a
+/// system gives none, up to 2 MiB less).
+std::size_t committed_bytes(std::size_t size_bytes);
+/// Of memory from a group of ranks (Communicator::allocate), which is in huge pages only where there is one at least.
+std::size_t committed_group_bytes(std::size_t size_bytes);
 
 /// Carves one buffer into aligned parts and writes each into the table. First pass without memory (sizes only), second
 /// pass with a buffer of size_bytes(): the same calls in the same order.

@@ -1,30 +1,11 @@
 #include "stoa/trainer/model/model.h"
 
-#include <fmt/format.h>
-
-#include <algorithm>
-#include <map>
-
 #include "stoa/trainer/model/transformer_buffers.h"
 
 namespace stoa::trainer {
 namespace {
 
-/// One line a name: the parts of all layers with the same name are one.
-MemoryTable merged(const MemoryTable& table) {
-  MemoryTable short_table;
-  std::map<std::string, std::size_t> at;
-  std::map<std::string, int> count;
-  for (const MemoryPart& part : table.parts) {
-    const auto [found, fresh] = at.try_emplace(part.name, short_table.parts.size());
-    if (fresh) short_table.parts.push_back({part.kind, part.name, 0});
-    short_table.parts[found->second].size_bytes += part.size_bytes;
-    ++count[part.name];
-  }
-  for (MemoryPart& part : short_table.parts)
-    if (const int times = count[part.name]; times > 1) part.name += fmt::format(", {} layers", times);
-  return short_table;
-}
+constexpr const char* kRounding = "rest of the last huge page";
 
 template <typename T>
 void plan_transformer(const ParameterTable& table, const ModelShape& shape, int threads, MemoryTable& memory) {
@@ -37,6 +18,17 @@ void plan_transformer(const ParameterTable& table, const ModelShape& shape, int 
   TransformerWorkspace<T> work;
   carve_exchanged<T>(exchanged, sizes, shape, parts, work);
   carve_workspace<T>(workspace, table, sizes, shape, threads, work);
+
+  const auto add_rounding = [&](MemoryKind kind, std::size_t size_bytes) {
+    memory.add(kind, kRounding, committed_bytes(size_bytes) - size_bytes);
+  };
+  const std::size_t exchange = exchanged.size_bytes();
+  add_rounding(MemoryKind::kActivations, activations.size_bytes());
+  add_rounding(MemoryKind::kWorkspace, workspace.size_bytes() + (parts > 1 ? 0 : exchange));
+  if (parts > 1) memory.add(MemoryKind::kCommunication, kRounding, committed_group_bytes(exchange) - exchange);
+  if (table.model.family == ModelFamily::kGpt2) return;
+  const auto rope_floats = std::size_t(table.model.context_length * table.model.head_width);
+  memory.add(MemoryKind::kWorkspace, "angles of positions", committed_bytes(rope_floats * sizeof(float)));
 }
 
 }  // namespace
@@ -56,22 +48,6 @@ void plan_model(const ParameterTable& table, Precision precision, const ModelSha
     plan_transformer<bf16>(table, shape, threads, memory);
   else
     plan_transformer<float>(table, shape, threads, memory);
-}
-
-MemoryTable plan_memory(const ParameterTable& table, Precision precision, const ModelShape& shape, int threads,
-                        std::int64_t gradient_buffers) {
-  MemoryTable memory;
-  const auto elements = std::size_t(table.elements);
-  memory.parts.push_back({MemoryKind::kParameters, "fp32 masters", elements * sizeof(float)});
-  if (precision == Precision::kBf16)
-    memory.parts.push_back({MemoryKind::kParameters, "bf16 copies for products", elements * sizeof(bf16)});
-  if (shape.use == ModelUse::kTraining) {
-    memory.parts.push_back({MemoryKind::kGradients, fmt::format("fp32 gradients, {} buffers", gradient_buffers),
-                            std::size_t(table.gradient_elements * gradient_buffers) * sizeof(float)});
-    memory.parts.push_back({MemoryKind::kOptimizer, "AdamW moments m and v", 2 * elements * sizeof(float)});
-  }
-  plan_model(table, precision, shape, threads, memory);
-  return merged(memory);
 }
 
 }  // namespace stoa::trainer

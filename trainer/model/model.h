@@ -110,11 +110,6 @@ std::unique_ptr<Model> make_model(cpu::Queue& queue, ModelParts parts);
 std::unique_ptr<Model> make_model(cpu::Queue& queue, const ParameterTable& table, const ModelParameters& parameters,
                                   Precision precision, const ModelShape& shape);
 
-/// The parts of one rank's memory, without allocating any: parameters, gradients (buffers of the deterministic mode's
-/// tree included), optimizer, activations, workspace.
-MemoryTable plan_memory(const ParameterTable& table, Precision precision, const ModelShape& shape, int threads,
-                        std::int64_t gradient_buffers);
-
 /// Adds to `memory` what a model of that table allocates on one rank: activations, workspace, communication.
 void plan_model(const ParameterTable& table, Precision precision, const ModelShape& shape, int threads,
                 MemoryTable& memory);
