@@ -221,6 +221,8 @@ std::vector<int> ranks_where(const MeshSize& size, Same&& same) {
   return ranks;
 }
 
+}  // namespace
+
 void expect_mesh(Communicator& job, const MeshSize& size) {
   const MeshGroups groups = make_mesh_groups(job, size);
   const MeshCoordinate at = groups.at;
@@ -242,6 +244,8 @@ void expect_mesh(Communicator& job, const MeshSize& size) {
     meets(*groups.ends,
           [&](auto of) { return same_pipeline(of) && (of.pipeline == 0 || of.pipeline == size.pipeline - 1); });
 }
+
+namespace {
 
 TEST_P(CommunicatorConformance, GroupsOfAMeshMeetTheRanksOfTheirAxes) {
   run([](Communicator& group, Communicator&) {

@@ -17,14 +17,13 @@ using Parts = std::vector<std::size_t>;
 std::vector<Parts> kinds_of_parts(int ranks) {
   const auto n = static_cast<std::size_t>(ranks);
   std::vector<Parts> kinds = {Parts(n, 0), Parts(n, 1), Parts(n, 257)};
-  for (const std::size_t scale : {33, 65537, 600011}) {
+  for (const std::size_t scale : {1025, 2500007}) {
     Parts growing, holed;
     for (std::size_t rank = 0; rank < n; ++rank) {
-      growing.push_back(rank * scale / n);
-      holed.push_back(rank % 2 == 0 ? 0 : scale + rank);
+      growing.push_back(rank * scale / (n * n));
+      holed.push_back(rank % 2 == 0 ? 0 : scale / n + rank);
     }
     kinds.push_back(growing);
-    kinds.push_back(holed);
     std::reverse(holed.begin(), holed.end());
     kinds.push_back(holed);
   }
@@ -52,26 +51,26 @@ class Floats {
   std::unique_ptr<CommunicatorMemory> shared_;
 };
 
-void expect_scattered_sums(Communicator& group, const Parts& parts, Memory memory, Target target) {
+void expect_scattered_sums(Communicator& group, const Parts& parts) {
   const auto rank = static_cast<std::size_t>(group.rank());
   const std::size_t size = sum(parts, parts.size());
-  Floats terms(group, memory, size);
-  std::ranges::copy(rank_values<float>(group.rank(), size), terms.values.begin());
-  std::vector<float> elsewhere(parts[rank]);
-  const std::span<float> mine =
-      target == Target::kOwnPart ? terms.values.subspan(sum(parts, rank), parts[rank]) : std::span(elsewhere);
-  group.reduce_scatter(terms.values, parts, mine, "gradients");
-  const std::vector<float> sums = tree_sums<float>(group.size(), size);
-  const std::span expected = std::span(sums).subspan(sum(parts, rank), parts[rank]);
-  EXPECT_EQ(first_difference(mine, expected), mine.size()) << "of " << size << " on rank " << rank;
+  const std::vector<float> brought = rank_values<float>(group.rank(), size);
+  const std::vector<float> expected = tree_sums<float>(group.size(), sum(parts, rank), parts[rank]);
+  for (const Memory memory : {Memory::kOrdinary, Memory::kCommunicators})
+    for (const Target target : {Target::kOwnPart, Target::kElsewhere}) {
+      Floats terms(group, memory, size);
+      std::ranges::copy(brought, terms.values.begin());
+      std::vector<float> elsewhere(parts[rank]);
+      const std::span<float> mine =
+          target == Target::kOwnPart ? terms.values.subspan(sum(parts, rank), parts[rank]) : std::span(elsewhere);
+      group.reduce_scatter(terms.values, parts, mine, "gradients");
+      EXPECT_EQ(first_difference(mine, expected), mine.size()) << "of " << size << " on rank " << rank;
+    }
 }
 
 TEST_P(CommunicatorConformance, ScatteredSumsFollowTheTreeBitForBit) {
   run([](Communicator& group, Communicator&) {
-    for (const Parts& parts : kinds_of_parts(group.size()))
-      for (const Memory memory : {Memory::kOrdinary, Memory::kCommunicators})
-        for (const Target target : {Target::kOwnPart, Target::kElsewhere})
-          expect_scattered_sums(group, parts, memory, target);
+    for (const Parts& parts : kinds_of_parts(group.size())) expect_scattered_sums(group, parts);
   });
 }
 
