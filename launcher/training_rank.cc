@@ -85,7 +85,7 @@ void train_rank(const RankOptions& options, parallel::Communicator& ranks, Log& 
   if (ranks.rank() == 0) metrics = trainer::Metrics(run_directory / "metrics.jsonl", stdout, options.attempt, clock);
 
   trainer::TrainingLoop loop(
-      {experiment.model, experiment.training, experiment.optimizer, experiment.checkpoint, experiment.evaluation},
+      {experiment.model, experiment.training, experiment.parallel, experiment.optimizer, experiment.checkpoint, experiment.evaluation},
       {.queue = queue,
        .ranks = ranks,
        .store = store,

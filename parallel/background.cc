@@ -10,12 +10,16 @@ double now_s() { return std::chrono::duration<double>(std::chrono::steady_clock:
 
 }  // namespace
 
-Background::Background(std::unique_ptr<Communicator> group) : group_(std::move(group)) {
-  if (group_->size() > 1) thread_ = std::thread([this] { serve(); });
+Background::Background(std::unique_ptr<Communicator> group)
+    : group_(std::move(group)), uncaught_at_start_(std::uncaught_exceptions()) {
+  if (group_->size() == 1) return;
+  group_->set_waiting(Waiting::kPolite);
+  thread_ = std::thread([this] { serve(); });
 }
 
 Background::~Background() {
   if (!thread_.joinable()) return;
+  if (std::uncaught_exceptions() > uncaught_at_start_) group_->interrupt("it ended by an exception");
   {
     const std::lock_guard lock(mutex_);
     leaving_ = true;

@@ -2,6 +2,8 @@
 /// Runs collectives of a group on a thread of its own, in the order given, so that they go on while this rank computes.
 /// (MPI's nonblocking collectives make no progress between calls; notes on CPU performance, measured.)
 ///
+/// Its thread waits politely: it leaves the processor to the threads that compute.
+///
 /// The group belongs to it: nobody else makes calls of it while work is under way. On a group of one everything runs
 /// inline and no thread is started. After work has thrown, later work is not run: its wait() throws the same.
 #include <condition_variable>
@@ -23,7 +25,8 @@ class Background {
   using Ticket = std::uint64_t;
 
   explicit Background(std::unique_ptr<Communicator> group);
-  /// Waits for what is under way; the group's deadline bounds it.
+  /// Waits for all that was started; the group's deadline bounds it. While an exception is under way that was not when
+  /// it was built, it interrupts the group instead.
   ~Background();
   Background(const Background&) = delete;
   Background& operator=(const Background&) = delete;
@@ -53,6 +56,7 @@ class Background {
   double busy_s_ = 0, waited_s_ = 0;
   std::exception_ptr failure_;
   bool leaving_ = false;
+  int uncaught_at_start_;
   std::thread thread_;
 };
 

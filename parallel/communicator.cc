@@ -1,5 +1,8 @@
 #include "stoa/parallel/communicator.h"
 
+#include <fmt/ranges.h>
+
+#include <algorithm>
 #include <numeric>
 #include <utility>
 
@@ -8,8 +11,24 @@
 
 namespace stoa::parallel {
 
+namespace {
+
+constexpr std::string_view kJob = "job";
+constexpr std::size_t kMembersTold = 8;
+
+// "tensor group of ranks 2, 3"
+std::string full_name(std::string_view name, std::span<const int> members) {
+  if (name == kJob) return std::string(name);
+  const auto told = members.first(std::min(kMembersTold, members.size()));
+  const std::string more =
+      told.size() < members.size() ? fmt::format(", ... {} ({} in all)", members.back(), members.size()) : "";
+  return fmt::format("{} of {} {}{}", name, members.size() == 1 ? "rank" : "ranks", fmt::join(told, ", "), more);
+}
+
+}  // namespace
+
 Communicator::Communicator(double deadline_s, std::string_view name, std::vector<int> members)
-    : deadline_s_(deadline_s), name_(name), members_(std::move(members)) {}
+    : deadline_s_(deadline_s), name_(full_name(name, members)), members_(std::move(members)) {}
 
 void Communicator::begin_call(std::string_view collective, std::string_view what, std::size_t size_bytes) {
   if (is_broken())
@@ -30,12 +49,15 @@ void Communicator::fail_call() {
     throw;
   } catch (const CommError& error) {
     broken_ = fmt::format("{}: {}", name, error.what());
+    on_failure(error.what());
     throw CommError("{}", broken_);
   } catch (const std::exception& error) {
     broken_ = fmt::format("{}: {}", name, error.what());
+    on_failure(error.what());
     throw;
   } catch (...) {
     broken_ = name;
+    on_failure(name);
     throw;
   }
 }
@@ -93,6 +115,7 @@ void Communicator::receive(std::span<std::byte> bytes, int from, std::string_vie
 }
 
 std::unique_ptr<Communicator> Communicator::split(int colour, std::string_view name) {
+  if (colour < 0) throw InternalError("split into {}: {} is no colour", name, colour);
   std::unique_ptr<Communicator> group;
   run_call("split", name, 0, [&] {
     const std::int64_t mine = colour;
@@ -113,6 +136,12 @@ void Communicator::check_peer(int peer, std::string_view what) const {
   if (peer < 0 || peer >= size() || peer == rank())
     throw InternalError("{}: rank {} of {} has no message partner {}", what, rank(), size(), peer);
 }
+
+void Communicator::set_waiting(Waiting) {}
+
+void Communicator::interrupt(std::string_view) {}
+
+void Communicator::on_failure(std::string_view) {}
 
 bool Communicator::all_agree(bool mine, std::string_view what) {
   std::int64_t agreed = mine ? 1 : 0;

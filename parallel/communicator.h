@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "stoa/parallel/collective_ledger.h"
+#include "stoa/parallel/patience.h"
 
 namespace stoa::parallel {
 
@@ -89,10 +90,17 @@ class Communicator {
   /// group breaks because a rank failed, those that this rank is in break too as their calls reach it or its end.
   std::unique_ptr<Communicator> split(int colour, std::string_view name);
 
+  /// How this rank waits in later calls. Not during a call.
+  virtual void set_waiting(Waiting waiting);
+  /// Any thread: the call under way on this rank, and every later one, throws CommError; for the other ranks it is as
+  /// if this rank had failed. May come too late to stop a call whose ranks have all come.
+  virtual void interrupt(std::string_view reason);
+
   const CollectiveLedger& ledger() const { return ledger_; }
 
  protected:
-  /// A group of the whole job has the members 0 .. size - 1.
+  /// A group of the whole job is named "job" and has the members 0 .. size - 1; the name of any other gets its members
+  /// added.
   Communicator(double deadline_s, std::string_view name, std::vector<int> members);
   double deadline_s() const { return deadline_s_; }
 
@@ -111,6 +119,9 @@ class Communicator {
 
   /// When the deadline of the call under way passes.
   std::chrono::steady_clock::time_point call_deadline() const { return call_deadline_; }
+  /// The two texts of the call under way.
+  std::string_view call_collective() const { return call_collective_; }
+  std::string_view call_what() const { return call_what_; }
   /// Once an exception has left a call.
   bool is_broken() const { return !broken_.empty(); }
 
@@ -132,6 +143,9 @@ class Communicator {
   virtual void do_receive(std::span<std::byte> bytes, int from) = 0;
   /// colours[r] is that of rank r.
   virtual std::unique_ptr<Communicator> do_split(std::span<const std::int64_t> colours, std::string_view name) = 0;
+
+  /// An exception has left a call: the other ranks need not wait for this one.
+  virtual void on_failure(std::string_view reason);
 
   double deadline_s_;
   std::string name_;

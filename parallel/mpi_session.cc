@@ -51,12 +51,15 @@ MpiSession::MpiSession(double deadline_s) : deadline_s_(deadline_s), uncaught_at
   if (started != 0) throw ConfigError("MPI was started before in this process; there is one MPI session a process");
   const WaitLimit limit("MPI_Init", deadline_s);
   int level = MPI_THREAD_SINGLE;
-  if (MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &level) != MPI_SUCCESS)
+  if (MPI_Init_thread(nullptr, nullptr, MPI_THREAD_MULTIPLE, &level) != MPI_SUCCESS)
     throw CommError("MPI_Init_thread failed: start the ranks with mpirun or srun --mpi=pmix");
-  if (level < MPI_THREAD_SERIALIZED) {
+  if (level < MPI_THREAD_MULTIPLE) {
     MPI_Finalize();
-    throw ConfigError("this MPI library allows thread level {} but Stoa needs {} (MPI_THREAD_SERIALIZED)", level,
-                      MPI_THREAD_SERIALIZED);
+    throw ConfigError(
+        "this MPI library allows thread level {} but Stoa needs {} (MPI_THREAD_MULTIPLE), because it communicates "
+        "while "
+        "it computes: use a library built for it",
+        level, MPI_THREAD_MULTIPLE);
   }
   // Failures come back as codes and are thrown, so that the message can name the collective.
   MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);

@@ -1,13 +1,12 @@
 #include "stoa/parallel/node_collectives.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cstring>
-#include <exception>
+#include <numeric>
 #include <optional>
+#include <utility>
 
 #include "stoa/base/error.h"
-#include "stoa/parallel/patience.h"
 #include "stoa/parallel/shard.h"
 #include "stoa/parallel/tree_reduce.h"
 
@@ -36,8 +35,21 @@ enum Collective : std::uint64_t {
   kGather,
   kGatherDone,
   kBroadcast,
-  kBroadcastDone
+  kBroadcastDone,
+  kScatter,
+  kScatterDone,
+  kParts,
+  kPartsDone
 };
+
+std::uint64_t signature_of_parts(std::uint64_t collective, std::span<const std::size_t> parts, std::uint64_t place) {
+  for (const std::size_t part : parts) place = signature(collective, part, place);
+  return place;
+}
+
+std::size_t begin_of(std::span<const std::size_t> parts, int rank) {
+  return std::reduce(parts.begin(), parts.begin() + rank, std::size_t{0});
+}
 
 // The part of [offset, offset + size) that one rank reduces: whole cache lines, so that no line is written by two
 // ranks.
@@ -53,22 +65,11 @@ Slice cache_line_slice(std::size_t offset, std::size_t size, int ranks, int rank
 
 }  // namespace
 
-struct alignas(kCacheLine) NodeCollectives::Header {
-  std::atomic<int> broken_by;  ///< rank + 1; 0 while the group is whole
-};
-
-// Written by one rank only. Signatures of two meetings, because a rank may be one meeting ahead of a reader.
-struct alignas(kCacheLine) NodeCollectives::Seat {
-  std::atomic<std::uint64_t> epoch;
-  std::atomic<std::uint64_t> signature[2];
-  std::atomic<int> left;
-};
-
 class NodeCollectives::SharedMemory final : public CommunicatorMemory {
  public:
   SharedMemory(NodeCollectives& node, NodeMemory memory, const Region& region, std::size_t size)
       : node_(node), memory_(std::move(memory)), number_(region.number), size_(size) {
-    mine_ = region.base + static_cast<std::size_t>(node.rank_) * region.stride;
+    mine_ = region.of(node.rank());
     node_.regions_.push_back(region);
   }
   ~SharedMemory() override {
@@ -84,108 +85,65 @@ class NodeCollectives::SharedMemory final : public CommunicatorMemory {
   std::size_t size_;
 };
 
-// The memory: header, seats, two small slots a rank, staging of each rank.
+// The memory: the meeting, the mailboxes, two small slots a rank, staging of each rank.
 std::size_t NodeCollectives::bytes_needed(int ranks) {
   const auto n = static_cast<std::size_t>(ranks);
-  return sizeof(Header) + n * (sizeof(Seat) + 2 * kSmallBytes + kStagingBytes);
+  return NodeMeeting::bytes_needed(ranks) + NodeMailboxes::bytes_needed(ranks) + n * (2 * kSmallBytes + kStagingBytes);
 }
 
-NodeCollectives::Header& NodeCollectives::header() const {
-  return *reinterpret_cast<Header*>(const_cast<NodeMemory&>(memory_).bytes().data());
-}
-
-NodeCollectives::Seat& NodeCollectives::seat(int rank) const { return reinterpret_cast<Seat*>(&header() + 1)[rank]; }
+NodeCollectives::NodeCollectives(NodeMemory memory, std::vector<int> members, int rank)
+    : memory_(std::move(memory)),
+      meeting_(memory_.bytes().data(), std::move(members), rank),
+      mailboxes_(memory_, NodeMeeting::bytes_needed(meeting_.ranks()), meeting_) {}
 
 std::byte* NodeCollectives::small_slot(int rank) const {
   const auto slot = static_cast<std::size_t>(2 * rank) + small_calls_ % 2;
-  return reinterpret_cast<std::byte*>(&seat(ranks_)) + slot * kSmallBytes;
+  std::byte* const slots = staging().base - static_cast<std::size_t>(2 * ranks()) * kSmallBytes;
+  return slots + slot * kSmallBytes;
 }
 
-std::byte* NodeCollectives::staging(int rank) const {
-  const auto slots = static_cast<std::size_t>(2 * ranks_) * kSmallBytes;
-  return reinterpret_cast<std::byte*>(&seat(ranks_)) + slots + static_cast<std::size_t>(rank) * kStagingBytes;
+NodeCollectives::Region NodeCollectives::staging() const {
+  const std::span<std::byte> memory = const_cast<NodeMemory&>(memory_).bytes();
+  return {.number = 0,
+          .base = memory.data() + bytes_needed(ranks()) - static_cast<std::size_t>(ranks()) * kStagingBytes,
+          .stride = kStagingBytes};
 }
 
-NodeCollectives::NodeCollectives(NodeMemory memory, int rank, int ranks)
-    : memory_(std::move(memory)), rank_(rank), ranks_(ranks), uncaught_at_start_(std::uncaught_exceptions()) {
-  static_assert(std::atomic<std::uint64_t>::is_always_lock_free && std::atomic<int>::is_always_lock_free);
-}
-
-NodeCollectives::~NodeCollectives() {
-  if (std::uncaught_exceptions() > uncaught_at_start_) break_group();
-  seat(rank_).left.store(1, std::memory_order_release);
-}
-
-void NodeCollectives::break_group() {
-  int whole = 0;
-  header().broken_by.compare_exchange_strong(whole, rank_ + 1);
-}
-
-void NodeCollectives::fail(const std::string& message) {
-  break_group();
-  throw CommError("{}", message);
-}
-
-void NodeCollectives::meet(std::uint64_t signature, TimePoint deadline) {
-  Seat& mine = seat(rank_);
-  ++epoch_;
-  mine.signature[epoch_ % 2].store(signature, std::memory_order_relaxed);
-  mine.epoch.store(epoch_, std::memory_order_release);
-  for (int other = 0; other < ranks_; ++other) wait_for(other, deadline);
-  for (int other = 0; other < ranks_; ++other)
-    if (seat(other).signature[epoch_ % 2].load(std::memory_order_relaxed) != signature)
-      fail(fmt::format("rank {} makes another call here, or one with other sizes or memory", other));
-}
-
-void NodeCollectives::wait_for(int other, TimePoint deadline) {
-  Patience patience(deadline);
-  const Seat& awaited = seat(other);
-  const auto came = [&] { return awaited.epoch.load(std::memory_order_acquire) >= epoch_; };
-  while (!came()) {
-    const int broken_by = header().broken_by.load(std::memory_order_acquire);
-    const bool left = awaited.left.load(std::memory_order_acquire) != 0;
-    // It may have come and gone since the look above.
-    if ((broken_by != 0 || left) && came()) return;
-    if (broken_by != 0) throw CommError("rank {} broke the group", broken_by - 1);
-    if (left) fail(fmt::format("rank {} has left the group", other));
-    if (patience.wait_a_little()) continue;
-    std::string missing;
-    for (int late = 0; late < ranks_; ++late)
-      if (seat(late).epoch.load(std::memory_order_acquire) < epoch_)
-        missing += fmt::format("{}rank {}", missing.empty() ? "" : ", ", late);
-    if (!missing.empty()) fail(missing + " did not come before the deadline");
-  }
-}
-
-const NodeCollectives::Region* NodeCollectives::region_of(std::span<const std::byte> bytes) const {
+NodeCollectives::Place NodeCollectives::place_of(std::span<const std::byte> bytes) const {
   for (const Region& region : regions_) {
-    const std::byte* const mine = region.base + static_cast<std::size_t>(rank_) * region.stride;
-    if (bytes.data() >= mine && bytes.data() + bytes.size() <= mine + region.stride) return &region;
+    const std::byte* const mine = region.of(rank());
+    if (bytes.data() >= mine && bytes.data() + bytes.size() <= mine + region.stride)
+      return {.region = &region, .offset = static_cast<std::size_t>(bytes.data() - mine)};
   }
-  return nullptr;
+  return {};
 }
 
-void NodeCollectives::barrier(TimePoint deadline) { meet(signature(kBarrier, 0), deadline); }
+void NodeCollectives::barrier(TimePoint deadline) { meeting_.meet(signature(kBarrier, 0), deadline); }
 
 // Afterwards every rank reads small_slot(r) of each rank. Two slots take turns: a rank writes one again only after a
 // meeting to which the others came when they had read it.
 void NodeCollectives::share_small(std::span<const std::byte> mine, std::uint64_t signature, TimePoint deadline) {
   ++small_calls_;
-  if (!mine.empty()) std::memcpy(small_slot(rank_), mine.data(), mine.size());
-  meet(signature, deadline);
+  if (!mine.empty()) std::memcpy(small_slot(rank()), mine.data(), mine.size());
+  meeting_.meet(signature, deadline);
+}
+
+template <typename T>
+std::vector<T*> NodeCollectives::ranks_values(const Region& region, std::size_t offset) const {
+  std::vector<T*> values;
+  for (int rank = 0; rank < ranks(); ++rank) values.push_back(reinterpret_cast<T*>(region.of(rank) + offset));
+  return values;
 }
 
 template <typename T>
 void NodeCollectives::reduce_in_place(const Region& region, std::size_t offset, std::size_t size_bytes, ReduceOp op,
                                       TimePoint deadline) {
   const std::uint64_t place = (region.number << 48) ^ offset;
-  meet(signature(kReduce, size_bytes, place), deadline);
-  const Slice slice = cache_line_slice(offset, size_bytes, ranks_, rank_);
-  std::vector<T*> values;
-  for (int rank = 0; rank < ranks_; ++rank)
-    values.push_back(reinterpret_cast<T*>(region.base + static_cast<std::size_t>(rank) * region.stride + slice.begin));
+  meeting_.meet(signature(kReduce, size_bytes, place), deadline);
+  const Slice slice = cache_line_slice(offset, size_bytes, ranks(), rank());
+  const std::vector<T*> values = ranks_values<T>(region, static_cast<std::size_t>(slice.begin));
   tree_reduce_in_place<T>(values, static_cast<std::size_t>(slice.size()) / sizeof(T), op);
-  meet(signature(kReduceDone, size_bytes, place), deadline);
+  meeting_.meet(signature(kReduceDone, size_bytes, place), deadline);
 }
 
 template <typename T>
@@ -194,20 +152,18 @@ void NodeCollectives::all_reduce(std::span<T> values, ReduceOp op, TimePoint dea
   if (bytes.size() <= kSmallBytes) {
     share_small(bytes, signature(kReduce, bytes.size()), deadline);
     std::vector<T*> slots;
-    for (int rank = 0; rank < ranks_; ++rank) slots.push_back(reinterpret_cast<T*>(small_slot(rank)));
+    for (int rank = 0; rank < ranks(); ++rank) slots.push_back(reinterpret_cast<T*>(small_slot(rank)));
     tree_reduce<T>(slots, values.size(), op, values.data());
     return;
   }
-  if (const Region* const region = region_of(bytes)) {
-    const std::byte* const mine = region->base + static_cast<std::size_t>(rank_) * region->stride;
-    return reduce_in_place<T>(*region, static_cast<std::size_t>(bytes.data() - mine), bytes.size(), op, deadline);
-  }
-  const Region staged{.number = 0, .base = staging(0), .stride = kStagingBytes};
+  if (const Place place = place_of(bytes); place.region != nullptr)
+    return reduce_in_place<T>(*place.region, place.offset, bytes.size(), op, deadline);
+  const Region staged = staging();
   for (std::size_t at = 0; at < bytes.size(); at += kStagingBytes) {
     const auto chunk = bytes.subspan(at, std::min(kStagingBytes, bytes.size() - at));
-    std::memcpy(staging(rank_), chunk.data(), chunk.size());
+    std::memcpy(staged.of(rank()), chunk.data(), chunk.size());
     reduce_in_place<T>(staged, 0, chunk.size(), op, deadline);
-    std::memcpy(chunk.data(), staging(rank_), chunk.size());
+    std::memcpy(chunk.data(), staged.of(rank()), chunk.size());
   }
 }
 
@@ -219,33 +175,108 @@ void NodeCollectives::all_gather(std::span<const std::byte> mine, std::span<std:
   const auto part = [&](int rank) { return all.subspan(static_cast<std::size_t>(rank) * mine.size(), mine.size()); };
   if (mine.size() <= kSmallBytes) {
     share_small(mine, signature(kGather, mine.size()), deadline);
-    for (int rank = 0; rank < ranks_; ++rank) std::copy_n(small_slot(rank), mine.size(), part(rank).begin());
+    for (int rank = 0; rank < ranks(); ++rank) std::copy_n(small_slot(rank), mine.size(), part(rank).begin());
     return;
   }
   for (std::size_t at = 0; at < mine.size(); at += kStagingBytes) {
     const std::size_t size = std::min(kStagingBytes, mine.size() - at);
-    std::memcpy(staging(rank_), mine.data() + at, size);
-    meet(signature(kGather, mine.size(), at), deadline);
-    for (int rank = 0; rank < ranks_; ++rank) std::memcpy(part(rank).data() + at, staging(rank), size);
-    meet(signature(kGatherDone, mine.size(), at), deadline);
+    std::memcpy(staging().of(rank()), mine.data() + at, size);
+    meeting_.meet(signature(kGather, mine.size(), at), deadline);
+    for (int rank = 0; rank < ranks(); ++rank) std::memcpy(part(rank).data() + at, staging().of(rank), size);
+    meeting_.meet(signature(kGatherDone, mine.size(), at), deadline);
   }
 }
 
 void NodeCollectives::broadcast(std::span<std::byte> bytes, int root, TimePoint deadline) {
   const auto root_bits = static_cast<std::uint64_t>(root) << 48;
   if (bytes.size() <= kSmallBytes) {
-    const std::span<const std::byte> mine = rank_ == root ? bytes : bytes.first(0);
+    const std::span<const std::byte> mine = rank() == root ? bytes : bytes.first(0);
     share_small(mine, signature(kBroadcast, bytes.size(), root_bits), deadline);
-    if (rank_ != root) std::copy_n(small_slot(root), bytes.size(), bytes.begin());
+    if (rank() != root) std::copy_n(small_slot(root), bytes.size(), bytes.begin());
     return;
   }
   for (std::size_t at = 0; at < bytes.size(); at += kStagingBytes) {
     const auto chunk = bytes.subspan(at, std::min(kStagingBytes, bytes.size() - at));
-    if (rank_ == root) std::memcpy(staging(root), chunk.data(), chunk.size());
-    meet(signature(kBroadcast, bytes.size(), root_bits ^ at), deadline);
-    if (rank_ != root) std::memcpy(chunk.data(), staging(root), chunk.size());
-    meet(signature(kBroadcastDone, bytes.size(), root_bits ^ at), deadline);
+    if (rank() == root) std::memcpy(staging().of(root), chunk.data(), chunk.size());
+    meeting_.meet(signature(kBroadcast, bytes.size(), root_bits ^ at), deadline);
+    if (rank() != root) std::memcpy(chunk.data(), staging().of(root), chunk.size());
+    meeting_.meet(signature(kBroadcastDone, bytes.size(), root_bits ^ at), deadline);
   }
+}
+
+template <typename T>
+void NodeCollectives::reduce_scatter(std::span<T> terms, std::span<const std::size_t> parts, std::span<T> mine,
+                                     ReduceOp op, TimePoint deadline) {
+  const Place place = place_of(std::as_bytes(terms));
+  if (place.region == nullptr) return reduce_scatter_staged(terms, parts, mine, op, deadline);
+  const std::uint64_t where = (place.region->number << 48) ^ place.offset;
+  meeting_.meet(signature_of_parts(kScatter, parts, where), deadline);
+  const std::size_t begin = begin_of(parts, rank());
+  tree_reduce<T>(ranks_values<T>(*place.region, place.offset + begin * sizeof(T)), mine.size(), op, mine.data());
+  meeting_.meet(signature_of_parts(kScatterDone, parts, where), deadline);
+}
+
+// In rounds, each over a piece of every rank's part, so that all ranks add in each round.
+template <typename T>
+void NodeCollectives::reduce_scatter_staged(std::span<T> terms, std::span<const std::size_t> parts, std::span<T> mine,
+                                            ReduceOp op, TimePoint deadline) {
+  const Region staged = staging();
+  const std::size_t piece = kStagingBytes / static_cast<std::size_t>(ranks()) / kCacheLine * kCacheLine / sizeof(T);
+  const std::size_t longest = *std::max_element(parts.begin(), parts.end());
+  std::size_t at = 0;
+  do {
+    const auto size = [&](std::size_t rank) { return at < parts[rank] ? std::min(piece, parts[rank] - at) : 0; };
+    std::size_t begin = at;
+    for (std::size_t rank = 0; rank < parts.size(); begin += parts[rank++])
+      if (size(rank) > 0)
+        std::memcpy(staged.of(this->rank()) + rank * piece * sizeof(T), terms.data() + begin, size(rank) * sizeof(T));
+    meeting_.meet(signature_of_parts(kScatter, parts, at), deadline);
+    const auto me = static_cast<std::size_t>(rank());
+    if (size(me) > 0) tree_reduce<T>(ranks_values<T>(staged, me * piece * sizeof(T)), size(me), op, mine.data() + at);
+    meeting_.meet(signature_of_parts(kScatterDone, parts, at), deadline);
+    at += piece;
+  } while (at < longest);
+}
+
+template void NodeCollectives::reduce_scatter(std::span<float>, std::span<const std::size_t>, std::span<float>,
+                                              ReduceOp, TimePoint);
+template void NodeCollectives::reduce_scatter(std::span<double>, std::span<const std::size_t>, std::span<double>,
+                                              ReduceOp, TimePoint);
+template void NodeCollectives::reduce_scatter(std::span<std::int64_t>, std::span<const std::size_t>,
+                                              std::span<std::int64_t>, ReduceOp, TimePoint);
+
+void NodeCollectives::all_gather_parts(std::span<std::byte> all, std::span<const std::size_t> parts,
+                                       TimePoint deadline) {
+  const Place place = place_of(all);
+  if (place.region == nullptr) return all_gather_parts_staged(all, parts, deadline);
+  const std::uint64_t where = (place.region->number << 48) ^ place.offset;
+  meeting_.meet(signature_of_parts(kParts, parts, where), deadline);
+  std::size_t begin = 0;
+  for (int other = 0; other < ranks(); begin += parts[static_cast<std::size_t>(other++)])
+    if (other != rank())
+      std::memcpy(all.data() + begin, place.region->of(other) + place.offset + begin,
+                  parts[static_cast<std::size_t>(other)]);
+  meeting_.meet(signature_of_parts(kPartsDone, parts, where), deadline);
+}
+
+void NodeCollectives::all_gather_parts_staged(std::span<std::byte> all, std::span<const std::size_t> parts,
+                                              TimePoint deadline) {
+  const Region staged = staging();
+  const std::size_t longest = *std::max_element(parts.begin(), parts.end());
+  std::size_t at = 0;
+  do {
+    const auto size = [&](int rank) {
+      const std::size_t part = parts[static_cast<std::size_t>(rank)];
+      return at < part ? std::min(kStagingBytes, part - at) : 0;
+    };
+    if (size(rank()) > 0) std::memcpy(staged.of(rank()), all.data() + begin_of(parts, rank()) + at, size(rank()));
+    meeting_.meet(signature_of_parts(kParts, parts, at), deadline);
+    std::size_t begin = at;
+    for (int other = 0; other < ranks(); begin += parts[static_cast<std::size_t>(other++)])
+      if (other != rank() && size(other) > 0) std::memcpy(all.data() + begin, staged.of(other), size(other));
+    meeting_.meet(signature_of_parts(kPartsDone, parts, at), deadline);
+    at += kStagingBytes;
+  } while (at < longest);
 }
 
 std::unique_ptr<CommunicatorMemory> NodeCollectives::allocate(std::size_t bytes, std::string_view what,
@@ -255,15 +286,15 @@ std::unique_ptr<CommunicatorMemory> NodeCollectives::allocate(std::size_t bytes,
   std::optional<NodeMemory> memory;
   NodeMemoryName name;
   std::string reason = fmt::format("a rank of this node has no {} bytes to share", bytes);
-  if (rank_ == 0) try {
-      memory.emplace(NodeMemory::create(stride * static_cast<std::size_t>(ranks_)));
+  if (rank() == 0) try {
+      memory.emplace(NodeMemory::create(stride * static_cast<std::size_t>(ranks())));
       name = memory->name();
     } catch (const Error& error) {
       reason = error.what();
     }
   broadcast(std::as_writable_bytes(std::span(&name, 1)), 0, deadline);
-  if (rank_ != 0 && name.descriptor >= 0) memory = NodeMemory::attach(name);
-  std::int64_t mapped = memory && memory->populate(static_cast<std::size_t>(rank_) * stride, stride) ? 1 : 0;
+  if (rank() != 0 && name.descriptor >= 0) memory = NodeMemory::attach(name);
+  std::int64_t mapped = memory && memory->populate(static_cast<std::size_t>(rank()) * stride, stride) ? 1 : 0;
   all_reduce(std::span(&mapped, 1), ReduceOp::kMin, deadline);
   if (mapped == 0) throw ResourceError("{}: {}", what, reason);
   memory->forget_name();

@@ -24,6 +24,16 @@ constexpr std::size_t kPage = 4096;
 
 }  // namespace
 
+NodePages& NodePages::operator=(NodePages&& other) noexcept {
+  std::swap(address_, other.address_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+NodePages::~NodePages() {
+  if (address_ != nullptr) munmap(address_, size_);
+}
+
 NodeMemory::NodeMemory(FileDescriptor file, std::size_t size) : file_(std::move(file)), size_(size) {
   void* const address = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, file_.get(), 0);
   if (address == MAP_FAILED) return;
@@ -48,7 +58,6 @@ std::optional<NodeMemory> NodeMemory::attach(const NodeMemoryName& name) {
   if (status.st_dev != name.device || status.st_ino != name.inode) return std::nullopt;
   NodeMemory memory(std::move(file), name.size);
   if (memory.address_ == nullptr) return std::nullopt;
-  memory.forget_name();
   return memory;
 }
 
@@ -73,6 +82,27 @@ NodeMemoryName NodeMemory::name() const {
   if (fstat(file_.get(), &status) != 0) throw InternalError("shared memory of this node: {}", errno_message(errno));
   return {
       .process = getpid(), .descriptor = file_.get(), .device = status.st_dev, .inode = status.st_ino, .size = size_};
+}
+
+// Unlike ftruncate it cannot cut off what another rank has added meanwhile, and a lack of memory shows here.
+bool NodeMemory::extend(std::size_t begin, std::size_t size) const {
+  int result = 0;
+  do {
+    result = fallocate(file_.get(), 0, static_cast<off_t>(begin), static_cast<off_t>(size));
+  } while (result != 0 && errno == EINTR);
+  return result == 0;
+}
+
+NodePages NodeMemory::map(std::size_t begin, std::size_t size) const {
+  void* const address = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, file_.get(), static_cast<off_t>(begin));
+  if (address == MAP_FAILED) throw_no_memory(size, errno);
+  return {static_cast<std::byte*>(address), size};
+}
+
+void NodeMemory::give_back(std::size_t begin, std::size_t size) const {
+  // A system that cannot keeps them until the end of the group.
+  static_cast<void>(fallocate(file_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(begin),
+                              static_cast<off_t>(size)));
 }
 
 bool NodeMemory::populate(std::size_t begin, std::size_t size) {

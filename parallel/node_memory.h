@@ -6,10 +6,27 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <utility>
 
 #include "stoa/base/durable_file.h"
 
 namespace stoa::parallel {
+
+/// A further part of such memory in this process's addresses.
+class NodePages {
+ public:
+  NodePages() = default;
+  NodePages(std::byte* address, std::size_t size) : address_(address), size_(size) {}
+  NodePages(NodePages&& other) noexcept { *this = std::move(other); }
+  NodePages& operator=(NodePages&& other) noexcept;
+  ~NodePages();
+
+  std::span<std::byte> bytes() const { return {address_, size_}; }
+
+ private:
+  std::byte* address_ = nullptr;
+  std::size_t size_ = 0;
+};
 
 /// Plain bytes to send to the other processes.
 struct NodeMemoryName {
@@ -34,6 +51,13 @@ class NodeMemory {
   std::span<std::byte> bytes() { return {address_, size_}; }
   /// Good until forget_name().
   NodeMemoryName name() const;
+  /// More memory behind its end, for all who attached and have not forgotten its name: [begin, begin + size) becomes
+  /// part of it. Whole pages. False when there is not enough memory.
+  [[nodiscard]] bool extend(std::size_t begin, std::size_t size) const;
+  /// Maps such a part. ResourceError when the system refuses.
+  NodePages map(std::size_t begin, std::size_t size) const;
+  /// The system gets the pages of such a part back; nobody may need what they hold.
+  void give_back(std::size_t begin, std::size_t size) const;
   /// Once everyone has attached: gives the file descriptor back; the memory stays.
   void forget_name() { file_.reset(); }
 

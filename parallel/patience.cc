@@ -2,15 +2,19 @@
 
 #include <sched.h>
 
+#include <algorithm>
 #include <thread>
 
 namespace stoa::parallel {
 namespace {
 
 constexpr auto kSpin = std::chrono::microseconds(50);
+constexpr auto kPoliteSpin = std::chrono::microseconds(5);
 // A wait this long already costs more than the nap that ends it late.
 constexpr auto kYield = std::chrono::milliseconds(10);
 constexpr auto kNap = std::chrono::microseconds(100);
+// A waking costs some microseconds of the thread that computes: at this length a hundredth of its time.
+constexpr auto kLongestPoliteNap = std::chrono::microseconds(400);
 constexpr int kTriesPerLook = 32;
 
 void relax_processor() {
@@ -27,12 +31,20 @@ bool Patience::wait_a_little() {
   const auto now = std::chrono::steady_clock::now();
   if (began_ == std::chrono::steady_clock::time_point{}) began_ = now;
   if (now >= deadline_) return false;
-  if (now - began_ < kSpin) return true;
-  if (now - began_ < kYield)
-    sched_yield();
-  else
-    std::this_thread::sleep_for(kNap);
+  if (now - began_ >= (waiting_ == Waiting::kPolite ? kPoliteSpin : kSpin)) leave_processor(now - began_);
   return true;
+}
+
+void Patience::leave_processor(std::chrono::steady_clock::duration waited) {
+  left_ = true;
+  if (waiting_ == Waiting::kPolite) {
+    std::this_thread::sleep_for(nap_);
+    nap_ = std::min(2 * nap_, kLongestPoliteNap);
+  } else if (waited < kYield) {
+    sched_yield();
+  } else {
+    std::this_thread::sleep_for(kNap);
+  }
 }
 
 }  // namespace stoa::parallel

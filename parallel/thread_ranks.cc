@@ -101,7 +101,7 @@ class ThreadRanks::Meeting {
   bool wait(std::unique_lock<std::mutex>& lock, TimePoint deadline, Ready&& ready) {
     changed_.wait_until(lock, deadline, [&] { return ready() || !broken_.empty(); });
     if (ready()) return true;
-    if (!broken_.empty()) throw CommError("the group broke: {}", broken_);
+    if (!broken_.empty()) throw CommError("{}", broken_);
     return false;
   }
 
@@ -129,8 +129,13 @@ class ThreadRanks::Rank final : public Communicator {
   int size() const override { return static_cast<int>(meeting_.posts.size()); }
   int local_rank() const override { return rank_; }
   int local_size() const override { return size(); }
+  void interrupt(std::string_view reason) override {
+    meeting_.break_group(fmt::format("rank {} broke the group: {}", members()[std::size_t(rank_)], reason));
+  }
 
  private:
+  void on_failure(std::string_view reason) override { interrupt(reason); }
+
   void do_barrier() override {
     show({.collective = 'b'});
     meet();

@@ -15,17 +15,12 @@ namespace stoa::parallel {
 /// ranks in step while `group` is broken.
 using RankBody = std::function<void(Communicator& group, Communicator& side)>;
 
-enum class Failure {
-  kAtOnce,      ///< the others notice a failed rank at once
-  kAtDeadline,  ///< the others notice it when their deadline passes
-};
-
 struct GroupKind {
   std::string name;
   int ranks = 1;
   /// Runs body on those ranks that live in this process. Throws what body threw.
   std::function<void(double deadline_s, const RankBody& body)> run;
-  Failure failure = Failure::kAtOnce;
+  bool sees_calls = true;    ///< ranks that make different calls are told at once
   std::string why_not = "";  ///< why these ranks cannot form such a group; empty where they can
 };
 

@@ -10,25 +10,40 @@ namespace {
 
 MpiSession* session = nullptr;
 
+std::string name_of(NodePath path) {
+  switch (path) {
+    case NodePath::kSharedMemory:
+      return "SharedMemory";
+    case NodePath::kMessages:
+      return "Messages";
+    case NodePath::kPairs:
+      return "Pairs";
+  }
+  return "";
+}
+
 std::vector<GroupKind> mpi_kinds() {
   const MpiCommunicator job(*session, 60, NodePath::kMessages);
   const int ranks = job.size();
   // The same on every rank: no node holds all of them, or one does.
   const bool one_node = job.local_size() == ranks;
   std::vector<GroupKind> kinds;
-  for (const NodePath path : {NodePath::kSharedMemory, NodePath::kMessages}) {
-    const bool shared = path == NodePath::kSharedMemory;
-    kinds.push_back({.name = shared ? "SharedMemory" : "Messages",
+  for (const NodePath path : {NodePath::kSharedMemory, NodePath::kMessages, NodePath::kPairs}) {
+    const bool shared = path == NodePath::kSharedMemory || (path == NodePath::kPairs && ranks <= 2);
+    kinds.push_back({.name = name_of(path),
                      .ranks = ranks,
                      .run =
                          [=](double deadline_s, const RankBody& body) {
                            MpiCommunicator side(*session, 60, path);
                            MpiCommunicator group(*session, deadline_s, path);
                            EXPECT_EQ(group.shares_memory(), shared);
+                           EXPECT_EQ(group.has_levels(), path == NodePath::kPairs && ranks == 4);
                            body(group, side);
                          },
-                     .failure = shared ? Failure::kAtOnce : Failure::kAtDeadline,
-                     .why_not = shared && !one_node ? "the ranks are on several nodes: they share no memory" : ""});
+                     .sees_calls = shared,
+                     .why_not = path != NodePath::kMessages && !one_node
+                                    ? "the ranks are on several nodes: they share no memory"
+                                    : ""});
   }
   return kinds;
 }

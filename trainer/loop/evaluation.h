@@ -3,9 +3,7 @@
 #include <cstdint>
 #include <span>
 
-#include "stoa/parallel/communicator.h"
-#include "stoa/trainer/data/sample_stream.h"
-#include "stoa/trainer/model/model.h"
+#include "stoa/trainer/loop/training_step.h"
 
 namespace stoa::trainer {
 
@@ -17,15 +15,10 @@ struct EvaluationResult {
   double bits_per_byte() const;
 };
 
-struct EvaluationPlan {
-  std::int64_t samples = 0;  ///< the first ones of the held-out order; fewer where the split has fewer
-  std::int64_t micro_batch = 1;
-  std::int64_t context_length = 0;
-};
-
-/// Collective: ranks share the micro-batches; each one's sum stands in a place of its own and all are added along one
-/// tree, so the bits do not depend on the number of ranks. token_bytes[id]: bytes of text of a token.
-EvaluationResult evaluate(Model& model, const SampleStream& held_out, const EvaluationPlan& plan,
-                          std::span<const std::int32_t> token_bytes, parallel::Communicator& ranks);
+/// Collective: data ranks share the micro-batches; each one's sum stands in a place of its own and all are added along
+/// one tree, so the bits do not depend on the number of data ranks or stages. token_bytes[id]: bytes of text of a
+/// token.
+EvaluationResult evaluate(TrainingStep& step, const SampleStream& held_out, std::int64_t most_samples,
+                          std::span<const std::int32_t> token_bytes);
 
 }  // namespace stoa::trainer

@@ -25,7 +25,7 @@ double standard_deviation(const ModelSettings& model, Initializer initializer) {
 }  // namespace
 
 void initialize_parameters(cpu::Queue& queue, const ParameterTable& table, std::uint64_t seed, std::span<float> masters,
-                           FlatRanges ranges) {
+                           std::span<const parallel::Slice> ranges) {
   for (const ParameterPart& part : parameter_parts(table, ranges, masters.size())) {
     const Parameter& parameter = table.parameters[part.parameter];
     const auto values = masters.subspan(std::size_t(part.offset), std::size_t(part.box.elements()));

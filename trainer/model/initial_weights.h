@@ -12,7 +12,7 @@ namespace stoa::trainer {
 /// layout and instruction set. `masters` has table.elements, or the ranges alone back to back, or InternalError.
 /// REQUIRES: masters are zero: padding and zero-initialised parameters are not written.
 void initialize_parameters(cpu::Queue& queue, const ParameterTable& table, std::uint64_t seed, std::span<float> masters,
-                           FlatRanges ranges);
+                           std::span<const parallel::Slice> ranges);
 /// Everything that this rank's share has.
 void initialize_parameters(cpu::Queue& queue, const ParameterTable& table, std::uint64_t seed,
                            std::span<float> masters);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -17,6 +18,21 @@ constexpr std::size_t kPartAlignment = 256;
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
 std::size_t round_up(std::size_t value, std::size_t multiple) { return (value + multiple - 1) / multiple * multiple; }
+
+/// Begins at a huge page's border.
+void* reserve_pages(std::size_t size_bytes) {
+  // Over-reserve by one huge page and give the unaligned ends back, so that the kernel can use huge pages throughout.
+  const std::size_t wanted = round_up(size_bytes, kHugePage) + kHugePage;
+  void* raw = mmap(nullptr, wanted, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (raw == MAP_FAILED)
+    throw ResourceError("cannot reserve {} of memory: {}", format_bytes(double(size_bytes)), errno_message(errno));
+  const auto begin = reinterpret_cast<std::uintptr_t>(raw);
+  const std::uintptr_t aligned = round_up(begin, kHugePage);
+  const std::uintptr_t end = aligned + round_up(size_bytes, kHugePage);
+  if (aligned > begin) munmap(raw, aligned - begin);
+  if (begin + wanted > end) munmap(reinterpret_cast<void*>(end), begin + wanted - end);
+  return reinterpret_cast<void*>(aligned);
+}
 
 }  // namespace
 
@@ -66,18 +82,22 @@ std::string MemoryTable::describe() const {
 
 PageBuffer::PageBuffer(std::size_t size_bytes) : size_(size_bytes) {
   if (size_bytes == 0) return;
-  // Over-reserve by one huge page and give the unaligned ends back, so that the kernel can use huge pages throughout.
-  const std::size_t wanted = round_up(size_bytes, kHugePage) + kHugePage;
-  void* raw = mmap(nullptr, wanted, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (raw == MAP_FAILED)
-    throw ResourceError("cannot reserve {} of memory: {}", format_bytes(double(size_bytes)), errno_message(errno));
-  const auto begin = reinterpret_cast<std::uintptr_t>(raw);
-  const std::uintptr_t aligned = round_up(begin, kHugePage);
-  const std::uintptr_t end = aligned + round_up(size_bytes, kHugePage);
-  if (aligned > begin) munmap(raw, aligned - begin);
-  if (begin + wanted > end) munmap(reinterpret_cast<void*>(end), begin + wanted - end);
-  address_ = reinterpret_cast<void*>(aligned);
-  madvise(address_, end - aligned, MADV_HUGEPAGE);
+  address_ = reserve_pages(size_bytes);
+  advise(0, round_up(size_bytes, kHugePage), MADV_HUGEPAGE);
+}
+
+PageBuffer::PageBuffer(std::size_t size_bytes, std::span<const parallel::Slice> used_bytes) : size_(size_bytes) {
+  if (size_bytes == 0) return;
+  address_ = reserve_pages(size_bytes);
+  // Where the system gives huge pages without being asked, it would give them here too.
+  advise(0, round_up(size_bytes, kHugePage), MADV_NOHUGEPAGE);
+  for (const parallel::Slice& range : used_bytes)
+    advise(round_up(std::size_t(range.begin), kHugePage), std::size_t(range.end) / kHugePage * kHugePage,
+           MADV_HUGEPAGE);
+}
+
+void PageBuffer::advise(std::size_t begin, std::size_t end, int advice) {
+  if (begin < end) madvise(static_cast<std::byte*>(address_) + begin, end - begin, advice);
 }
 
 PageBuffer::PageBuffer(PageBuffer&& other) noexcept
@@ -91,6 +111,17 @@ PageBuffer& PageBuffer::operator=(PageBuffer&& other) noexcept {
 
 PageBuffer::~PageBuffer() {
   if (address_ != nullptr) munmap(address_, round_up(size_, kHugePage));
+}
+
+std::size_t committed_bytes(std::span<const parallel::Slice> used_bytes) {
+  const auto page = std::size_t(sysconf(_SC_PAGESIZE));
+  std::size_t pages = 0, counted_to = 0;
+  for (const parallel::Slice& range : used_bytes) {
+    const std::size_t begin = std::max(counted_to, std::size_t(range.begin) / page);
+    counted_to = (std::size_t(range.end) + page - 1) / page;
+    pages += counted_to - begin;
+  }
+  return pages * page;
 }
 
 std::byte* Carver::reserve(const char* name, std::size_t size_bytes) {

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "stoa/parallel/shard.h"
+
 namespace stoa::trainer {
 
 enum class MemoryKind { kParameters, kGradients, kOptimizer, kActivations, kCommunication, kWorkspace };
@@ -34,6 +36,9 @@ class PageBuffer {
   PageBuffer() = default;
   /// ResourceError where the system refuses.
   explicit PageBuffer(std::size_t size_bytes);
+  /// Addresses for all of it, of which the owner touches these bytes alone (ascending, apart from each other). Huge
+  /// pages stand only where they lie inside a range, so that committed_bytes() tells what the memory costs.
+  PageBuffer(std::size_t size_bytes, std::span<const parallel::Slice> used_bytes);
   PageBuffer(PageBuffer&& other) noexcept;
   PageBuffer& operator=(PageBuffer&& other) noexcept;
   ~PageBuffer();
@@ -49,9 +54,14 @@ class PageBuffer {
   }
 
  private:
+  void advise(std::size_t begin, std::size_t end, int advice);
+
   void* address_ = nullptr;
   std::size_t size_ = 0;
 };
+
+/// Of the pages that a sparse PageBuffer's owner touches.
+std::size_t committed_bytes(std::span<const parallel::Slice> used_bytes);
 
 /// Carves one buffer into aligned parts and writes each into the table. First pass without memory (sizes only), second
 /// pass with a buffer of size_bytes(): the same calls in the same order.

@@ -15,7 +15,7 @@ std::int64_t row_elements(const Parameter& parameter) {
 }
 
 /// Elements in front of each range in the buffer.
-std::vector<std::int64_t> places_in_buffer(const ParameterTable& table, FlatRanges ranges,
+std::vector<std::int64_t> places_in_buffer(const ParameterTable& table, std::span<const parallel::Slice> ranges,
                                            std::size_t buffer_elements) {
   std::int64_t end = 0, packed = 0;
   for (const Slice& range : ranges) {
@@ -66,7 +66,7 @@ void add_boxes(const Parameter& parameter, const Slice& local, const ParameterPa
 
 }  // namespace
 
-std::vector<ParameterPart> parameter_parts(const ParameterTable& table, FlatRanges ranges,
+std::vector<ParameterPart> parameter_parts(const ParameterTable& table, std::span<const parallel::Slice> ranges,
                                            std::size_t buffer_elements) {
   const std::vector<std::int64_t> places = places_in_buffer(table, ranges, buffer_elements);
   std::vector<ParameterPart> parts;

@@ -1,6 +1,7 @@
 #pragma once
 /// Which parts of which global tensors lie in given ranges of a rank's flat buffers: one arithmetic for what a
-/// checkpoint saves and loads and for where initial weights go. Pure.
+/// checkpoint saves and loads and for where initial weights go. Ranges are slices of flat offsets, ascending and apart;
+/// they may cover padding, of which no part comes. Pure.
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -11,8 +12,6 @@
 
 namespace stoa::trainer {
 
-/// Ranges of flat offsets, ascending and apart; they may cover padding, of which no part comes.
-using FlatRanges = std::span<const parallel::Slice>;
 
 /// Elements of a parameter that lie together in a flat buffer and are a box of its global tensor, row-major.
 struct ParameterPart {
@@ -24,7 +23,7 @@ struct ParameterPart {
 /// The parts in `ranges`, by ascending offset: a range of a box [R, C] is three at most, the end of a first row, whole
 /// rows and the beginning of a last one. The buffer has table.elements, or nothing but the ranges, back to back.
 /// InternalError for a buffer of another size and for ranges that are not ascending inside the table.
-std::vector<ParameterPart> parameter_parts(const ParameterTable& table, FlatRanges ranges, std::size_t buffer_elements);
+std::vector<ParameterPart> parameter_parts(const ParameterTable& table, std::span<const parallel::Slice> ranges, std::size_t buffer_elements);
 
 /// The whole of the flat buffers as one range.
 parallel::Slice whole_range(const ParameterTable& table);

@@ -17,7 +17,7 @@ Piece piece(const Parameter& parameter, std::string_view prefix, const Parameter
 }  // namespace
 
 std::vector<checkpoint::PieceToLoad> pieces_to_load(const ParameterTable& table, std::string_view prefix,
-                                                    std::span<float> flat, FlatRanges ranges) {
+                                                    std::span<float> flat, std::span<const parallel::Slice> ranges) {
   std::vector<checkpoint::PieceToLoad> pieces;
   for (const ParameterPart& part : parameter_parts(table, ranges, flat.size()))
     pieces.push_back(piece<checkpoint::PieceToLoad>(table.parameters[part.parameter], prefix, part, flat));
@@ -30,7 +30,7 @@ std::vector<checkpoint::PieceToLoad> pieces_to_load(const ParameterTable& table,
 }
 
 std::vector<checkpoint::PieceToSave> pieces_to_save(const ParameterTable& table, std::string_view prefix,
-                                                    std::span<const float> flat, FlatRanges ranges) {
+                                                    std::span<const float> flat, std::span<const parallel::Slice> ranges) {
   std::vector<checkpoint::PieceToSave> pieces;
   for (const ParameterPart& part : parameter_parts(table, ranges, flat.size()))
     if (const Parameter& parameter = table.parameters[part.parameter]; parameter.counted_here)

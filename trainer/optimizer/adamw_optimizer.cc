@@ -2,34 +2,54 @@
 
 #include <algorithm>
 #include <cmath>
-
-#include "stoa/parallel/tree_order.h"
+#include <utility>
 
 namespace stoa::trainer {
+namespace {
+
+using parallel::Slice;
+
+/// Each parameter reaches to the next one: the padding between has zero gradients and stays zero.
+FlatRanges parameters_of_decay(const ParameterTable& table, bool decayed) {
+  std::vector<Slice> runs;
+  for (std::size_t i = 0; i < table.parameters.size(); ++i) {
+    const bool last = i + 1 == table.parameters.size();
+    if (table.parameters[i].decayed() == decayed)
+      runs.push_back({table.parameters[i].offset, last ? table.elements : table.parameters[i + 1].offset});
+  }
+  return united(std::move(runs));
+}
+
+/// What `ranges` has and `others` has not.
+FlatRanges without(const FlatRanges& ranges, const FlatRanges& others, std::int64_t elements) {
+  FlatRanges gaps;
+  std::int64_t begin = 0;
+  for (const Slice& other : others) {
+    if (begin < other.begin) gaps.push_back({begin, other.begin});
+    begin = other.end;
+  }
+  if (begin < elements) gaps.push_back({begin, elements});
+  return intersection(ranges, gaps);
+}
+
+}  // namespace
 
 AdamWOptimizer::AdamWOptimizer(cpu::Queue& queue, const ParameterTable& table, const OptimizerSettings& settings)
+    : AdamWOptimizer(queue, table, settings, united({{0, table.elements}})) {}
+
+AdamWOptimizer::AdamWOptimizer(cpu::Queue& queue, const ParameterTable& table, const OptimizerSettings& settings,
+                               FlatRanges owned)
     : queue_(queue),
       settings_(settings),
       elements_(std::size_t(table.elements)),
-      first_moments_(elements_ * sizeof(float)),
-      second_moments_(elements_ * sizeof(float)),
-      chunk_sums_((elements_ + kNormChunk - 1) / kNormChunk) {
-  // Each run reaches to the next one: the padding between parameters has zero gradients and stays zero.
-  for (std::size_t i = 0; i < table.parameters.size(); ++i) {
-    const Parameter& parameter = table.parameters[i];
-    const std::int64_t end = i + 1 < table.parameters.size() ? table.parameters[i + 1].offset : table.elements;
-    if (!runs_.empty() && runs_.back().decayed == parameter.decayed())
-      runs_.back().elements = std::size_t(end) - runs_.back().begin;
-    else
-      runs_.push_back({std::size_t(parameter.offset), std::size_t(end - parameter.offset), parameter.decayed()});
-  }
-}
+      decayed_(intersection(owned, parameters_of_decay(table, true))),
+      not_decayed_(intersection(owned, parameters_of_decay(table, false))),
+      first_moments_(elements_ * sizeof(float), in_bytes(owned, sizeof(float))),
+      second_moments_(elements_ * sizeof(float), in_bytes(owned, sizeof(float))),
+      norm_(queue, table, std::move(owned)) {}
 
-double AdamWOptimizer::norm(std::span<const float> values) {
-  sum_of_squares(queue_, values.first(elements_), chunk_sums_);
-  parallel::for_each_tree_sum(0, chunk_sums_.size(),
-                              [&](std::size_t left, std::size_t right) { chunk_sums_[left] += chunk_sums_[right]; });
-  return std::sqrt(chunk_sums_[0]);
+std::size_t AdamWOptimizer::moments_bytes(const FlatRanges& owned) {
+  return 2 * committed_bytes(in_bytes(owned, sizeof(float)));
 }
 
 void AdamWOptimizer::update(std::int64_t step, double learning_rate, double gradient_norm,
@@ -41,14 +61,22 @@ void AdamWOptimizer::update(std::int64_t step, double learning_rate, double grad
                    .epsilon = float(settings_.epsilon),
                    .step = step,
                    .gradient_scale = clip > 0 ? float(std::min(1.0, clip / (gradient_norm + 1e-6))) : 1.0F};
-  const auto masters = parameters.masters();
-  const auto copies = parameters.copies();
-  for (const Run& run : runs_) {
-    update.weight_decay = run.decayed ? float(settings_.weight_decay) : 0.0F;
-    adamw_update(queue_, update, gradients.subspan(run.begin, run.elements), masters.subspan(run.begin, run.elements),
-                 first_moments().subspan(run.begin, run.elements), second_moments().subspan(run.begin, run.elements),
-                 copies.empty() ? copies : copies.subspan(run.begin, run.elements));
+  const FlatRanges& copied = parameters.ranges().copies;
+  for (const FlatRanges* ranges : {&not_decayed_, &decayed_}) {
+    update.weight_decay = ranges == &decayed_ ? float(settings_.weight_decay) : 0.0F;
+    for (const Slice& run : intersection(*ranges, copied))
+      update_run(update, run, gradients, parameters,
+                 parameters.copies().subspan(std::size_t(run.begin), std::size_t(run.size())));
+    for (const Slice& run : without(*ranges, copied, std::int64_t(elements_)))
+      update_run(update, run, gradients, parameters, {});
   }
+}
+
+void AdamWOptimizer::update_run(const AdamWStep& step, const Slice& run, std::span<const float> gradients,
+                                ModelParameters& parameters, std::span<bf16> copies) {
+  const auto begin = std::size_t(run.begin), size = std::size_t(run.size());
+  adamw_update(queue_, step, gradients.subspan(begin, size), parameters.masters().subspan(begin, size),
+               first_moments().subspan(begin, size), second_moments().subspan(begin, size), copies);
 }
 
 }  // namespace stoa::trainer

@@ -1,45 +1,48 @@
 #pragma once
-/// AdamW over the flat buffers: moments, clipping by the global norm, decay on matrices only.
+/// AdamW over what this rank owns of the flat buffers: moments, clipping by the global norm, decay on matrices only.
 #include <cstdint>
 #include <span>
 #include <vector>
 
 #include "stoa/trainer/kernels/adamw.h"
 #include "stoa/trainer/model/model.h"
+#include "stoa/trainer/optimizer/model_norm.h"
 
 namespace stoa::trainer {
 
 class AdamWOptimizer {
  public:
-  /// Borrows the queue.
+  /// Borrows the queue and the table. Everything is this rank's own.
   AdamWOptimizer(cpu::Queue& queue, const ParameterTable& table, const OptimizerSettings& settings);
+  /// `owned`: ranges that begin and end where parameters or chunks of the norm do (BucketPlan). Moments exist there.
+  AdamWOptimizer(cpu::Queue& queue, const ParameterTable& table, const OptimizerSettings& settings, FlatRanges owned);
 
-  /// L2 norm of the first table.elements values: chunks of kNormChunk squared and summed in double along the tree of
-  /// parallel/tree_order.h, so the same on every rank and layout.
-  double norm(std::span<const float> values);
+  /// Bytes that both moments take once they are in use.
+  static std::size_t moments_bytes(const FlatRanges& owned);
 
-  /// One update of masters and copies. `gradient_norm` is norm(gradients); the gradients are scaled by
-  /// min(1, clip / (norm + 1e-6)). step counts the updates made, from 1, for the bias corrections.
+  /// Of a whole model on one rank (ModelNorm).
+  double norm(std::span<const float> values) { return norm_.of(values); }
+
+  /// One update of the owned masters, and of their copies where `parameters` has some. `gradient_norm` is that of the
+  /// whole model's gradients, which are scaled by min(1, clip / (norm + 1e-6)). step counts the updates made, from 1,
+  /// for the bias corrections.
   void update(std::int64_t step, double learning_rate, double gradient_norm, std::span<const float> gradients,
               ModelParameters& parameters);
 
+  /// At the table's flat offsets; only owned ranges may be touched.
   std::span<float> first_moments() { return first_moments_.as<float>().first(elements_); }
   std::span<float> second_moments() { return second_moments_.as<float>().first(elements_); }
 
  private:
-  /// A run of neighbouring parameters of equal decay.
-  struct Run {
-    std::size_t begin = 0;
-    std::size_t elements = 0;
-    bool decayed = false;
-  };
+  void update_run(const AdamWStep& step, const parallel::Slice& run, std::span<const float> gradients,
+                  ModelParameters& parameters, std::span<bf16> copies);
 
   cpu::Queue& queue_;
   OptimizerSettings settings_;
   std::size_t elements_;
-  std::vector<Run> runs_;
+  FlatRanges decayed_, not_decayed_;  ///< owned
   PageBuffer first_moments_, second_moments_;
-  std::vector<double> chunk_sums_;
+  ModelNorm norm_;
 };
 
 }  // namespace stoa::trainer

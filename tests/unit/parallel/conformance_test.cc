@@ -1,6 +1,10 @@
 /// The conformance suite on one rank, on thread ranks, and on the node collectives that MPI ranks use, between threads.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <numeric>
+#include <optional>
+
 #include "stoa/parallel/node_collectives.h"
 #include "stoa/parallel/one_rank.h"
 #include "stoa/parallel/thread_ranks.h"
@@ -33,15 +37,22 @@ GroupKind thread_ranks(int ranks) {
       }};
 }
 
+std::vector<int> numbered(int ranks) {
+  std::vector<int> members(static_cast<std::size_t>(ranks));
+  std::iota(members.begin(), members.end(), 0);
+  return members;
+}
+
 class NodeRank final : public Communicator {
  public:
-  NodeRank(NodeMemory memory, int rank, int ranks, double deadline_s)
-      : Communicator(deadline_s), node_(std::move(memory), rank, ranks), rank_(rank), ranks_(ranks) {}
+  NodeRank(NodeMemory memory, std::string_view name, const std::vector<int>& members, int rank, double deadline_s)
+      : Communicator(deadline_s, name, members), node_(std::move(memory), members, rank) {}
 
-  int rank() const override { return rank_; }
-  int size() const override { return ranks_; }
-  int local_rank() const override { return rank_; }
-  int local_size() const override { return ranks_; }
+  int rank() const override { return node_.rank(); }
+  int size() const override { return node_.ranks(); }
+  int local_rank() const override { return rank(); }
+  int local_size() const override { return size(); }
+  void interrupt(std::string_view reason) override { node_.break_group(reason); }
 
   std::unique_ptr<CommunicatorMemory> allocate(std::size_t bytes, std::string_view what) override {
     std::unique_ptr<CommunicatorMemory> memory;
@@ -60,10 +71,35 @@ class NodeRank final : public Communicator {
     node_.all_gather(mine, all, call_deadline());
   }
   void do_broadcast(std::span<std::byte> bytes, int root) override { node_.broadcast(bytes, root, call_deadline()); }
+  void do_reduce_scatter(std::span<float> terms, std::span<const std::size_t> parts, std::span<float> mine) override {
+    node_.reduce_scatter(terms, parts, mine, call_deadline());
+  }
+  void do_all_gather_parts(std::span<std::byte> all, std::span<const std::size_t> parts) override {
+    node_.all_gather_parts(all, parts, call_deadline());
+  }
+  void do_send(std::span<const std::byte> bytes, int to) override { node_.send(bytes, to, call_deadline()); }
+  void do_receive(std::span<std::byte> bytes, int from) override { node_.receive(bytes, from, call_deadline()); }
+  void on_failure(std::string_view reason) override { node_.break_group(reason); }
+
+  // The first rank of a colour makes the memory, and keeps its name until all have attached.
+  std::unique_ptr<Communicator> do_split(std::span<const std::int64_t> colours, std::string_view name) override {
+    std::vector<int> ranks, jobs;
+    for (int other = 0; other < size(); ++other)
+      if (colours[std::size_t(other)] == colours[std::size_t(rank())]) {
+        ranks.push_back(other);
+        jobs.push_back(members()[std::size_t(other)]);
+      }
+    NodeMemory made = NodeMemory::create(NodeCollectives::bytes_needed(static_cast<int>(ranks.size())));
+    const NodeMemoryName mine = made.name();
+    std::vector<NodeMemoryName> names(members().size());
+    node_.all_gather(std::as_bytes(std::span(&mine, 1)), std::as_writable_bytes(std::span(names)), call_deadline());
+    std::optional<NodeMemory> memory = NodeMemory::attach(names[std::size_t(ranks.front())]);
+    node_.barrier(call_deadline());
+    const auto place = std::find(ranks.begin(), ranks.end(), rank()) - ranks.begin();
+    return std::make_unique<NodeRank>(std::move(memory.value()), name, jobs, static_cast<int>(place), deadline_s());
+  }
 
   NodeCollectives node_;
-  int rank_;
-  int ranks_;
 };
 
 // Each thread maps the memory for itself, as a process does.
@@ -73,8 +109,9 @@ GroupKind node_ranks(int ranks) {
         const NodeMemory for_side = NodeMemory::create(NodeCollectives::bytes_needed(ranks));
         const NodeMemory for_group = NodeMemory::create(NodeCollectives::bytes_needed(ranks));
         run_thread_ranks(ranks, 60, [&](Communicator& thread) {
-          NodeRank side(NodeMemory::attach(for_side.name()).value(), thread.rank(), ranks, 60);
-          NodeRank group(NodeMemory::attach(for_group.name()).value(), thread.rank(), ranks, deadline_s);
+          const std::vector<int> members = numbered(ranks);
+          NodeRank side(NodeMemory::attach(for_side.name()).value(), "job", members, thread.rank(), 60);
+          NodeRank group(NodeMemory::attach(for_group.name()).value(), "job", members, thread.rank(), deadline_s);
           body(group, side);
         });
       }};

@@ -310,8 +310,8 @@ TEST_F(LoopThreadRanksTraining, WeightsOfAnotherModelAreRefusedByWhatDiffers) {
 }
 
 TEST(LoopSteps, MicroBatchesAreSharedEvenly) {
-  EXPECT_EQ(micro_batches_per_rank({.global_batch = 24, .micro_batch = 2}, 1), 12);
-  EXPECT_EQ(micro_batches_per_rank({.global_batch = 24, .micro_batch = 2}, 3), 4);
+  EXPECT_EQ(micro_batches_per_rank({.global_batch = 24, .micro_batch = 2}, {}), 12);
+  EXPECT_EQ(micro_batches_per_rank({.global_batch = 24, .micro_batch = 2}, {.data = 3}), 4);
 }
 
 }  // namespace

@@ -164,7 +164,7 @@ ParallelSettings mesh(int data, int pipeline, int tensor, int chunks = 1) {
   return parallel;
 }
 
-std::vector<float> packed(const std::vector<float>& flat, FlatRanges ranges) {
+std::vector<float> packed(const std::vector<float>& flat, std::span<const parallel::Slice> ranges) {
   std::vector<float> values;
   for (const parallel::Slice& range : ranges)
     values.insert(values.end(), flat.begin() + range.begin, flat.begin() + range.end);

@@ -1,0 +1,147 @@
+#include "stoa/parallel/mpi_group.h"
+
+#include <algorithm>
+#include <array>
+#include <exception>
+#include <memory>
+#include <utility>
+
+#include "stoa/base/error.h"
+
+namespace stoa::parallel {
+namespace {
+
+constexpr int kAlarmTag = 2;
+constexpr int kWaits = 1;
+constexpr int kBroke = 2;
+// Ranks that wait look for alarms at every nap; this is long even where many ranks share a processor.
+constexpr auto kRollCall = std::chrono::seconds(1);
+
+}  // namespace
+
+struct MpiGroup::Alarm {
+  int kind = 0;
+  std::uint64_t collective = 0;
+  std::array<char, 496> reason{};
+};
+
+void check_mpi(int code, const char* call) {
+  if (code == MPI_SUCCESS) return;
+  std::array<char, MPI_MAX_ERROR_STRING> text{};
+  int length = 0;
+  MPI_Error_string(code, text.data(), &length);
+  throw CommError("{}: {}", call, std::string(text.data(), static_cast<std::size_t>(length)));
+}
+
+MpiGroup::MpiGroup(MPI_Comm communicator, std::vector<int> members)
+    : communicator_(communicator),
+      members_(std::move(members)),
+      uncaught_at_start_(std::uncaught_exceptions()),
+      reached_(members_.size(), 0) {
+  MPI_Comm_set_errhandler(communicator_, MPI_ERRORS_RETURN);
+  MPI_Comm_rank(communicator_, &rank_);
+}
+
+MpiGroup::~MpiGroup() {
+  if (std::uncaught_exceptions() > uncaught_at_start_) break_group("it ended by an exception");
+  if (!failed_) MPI_Comm_free(&communicator_);
+}
+
+// MPI keeps them until they are received: nobody waits for that.
+void MpiGroup::send_alarm(int kind, std::string_view reason) {
+  auto alarm = std::make_unique<Alarm>();
+  alarm->kind = kind;
+  alarm->collective = collectives_;
+  std::copy_n(reason.begin(), std::min(reason.size(), alarm->reason.size() - 1), alarm->reason.begin());
+  for (int other = 0; other < size(); ++other) {
+    if (other == rank_) continue;
+    MPI_Request request;
+    if (MPI_Isend(alarm.get(), sizeof *alarm, MPI_BYTE, other, kAlarmTag, communicator_, &request) == MPI_SUCCESS)
+      MPI_Request_free(&request);
+  }
+  static_cast<void>(alarm.release());
+}
+
+void MpiGroup::break_group(std::string_view reason) {
+  if (std::exchange(failed_, true)) return;
+  send_alarm(kBroke, reason);
+}
+
+void MpiGroup::fail(const std::string& message) {
+  break_group(message);
+  throw CommError("{}", message);
+}
+
+bool MpiGroup::receive_alarms() {
+  bool any = false;
+  while (true) {
+    int there = 0;
+    MPI_Status status;
+    check_mpi(MPI_Iprobe(MPI_ANY_SOURCE, kAlarmTag, communicator_, &there, &status), "MPI_Iprobe");
+    if (there == 0) return any;
+    Alarm alarm;
+    check_mpi(MPI_Recv(&alarm, sizeof alarm, MPI_BYTE, status.MPI_SOURCE, kAlarmTag, communicator_, MPI_STATUS_IGNORE),
+              "MPI_Recv");
+    any = true;
+    reached_[static_cast<std::size_t>(status.MPI_SOURCE)] = alarm.collective;
+    if (alarm.kind == kBroke && broken_.empty())
+      broken_ = fmt::format("rank {} broke the group: {}", member(status.MPI_SOURCE), alarm.reason.data());
+  }
+}
+
+MpiGroup::Outcome MpiGroup::wait(MPI_Request& request, TimePoint deadline) {
+  Patience patience(deadline, waiting_);
+  while (true) {
+    int done = 0;
+    const int code = MPI_Test(&request, &done, MPI_STATUS_IGNORE);
+    if (code != MPI_SUCCESS) failed_ = true;
+    check_mpi(code, "MPI_Test");
+    if (done != 0) return Outcome::kDone;
+    const bool late = !patience.wait_a_little();
+    if (interrupted_.load()) fail("this rank gave the group up");
+    if ((late || patience.has_left_its_processor()) && receive_alarms()) return Outcome::kAlarm;
+    if (late) return Outcome::kLate;
+  }
+}
+
+void MpiGroup::await_all(MPI_Request& request, TimePoint deadline) {
+  ++collectives_;
+  if (wait(request, deadline) != Outcome::kDone) call_the_roll();
+}
+
+void MpiGroup::await_message(MPI_Request& request, TimePoint deadline, std::string_view late) {
+  const Outcome outcome = wait(request, deadline);
+  if (outcome == Outcome::kDone) return;
+  // Ranks that gave up in a collective cannot name this one's reason.
+  if (outcome == Outcome::kAlarm && broken_.empty()) fail("the other ranks gave a collective of the group up");
+  if (!broken_.empty()) {
+    failed_ = true;
+    throw CommError("{}", broken_);
+  }
+  fail(std::string(late));
+}
+
+std::string MpiGroup::missing_ranks() const {
+  std::string missing;
+  for (int other = 0; other < size(); ++other)
+    if (other != rank_ && reached_[static_cast<std::size_t>(other)] < collectives_)
+      missing += fmt::format("{}rank {}", missing.empty() ? "" : ", ", member(other));
+  return missing;
+}
+
+// Everyone who waits here tells everyone, once.
+void MpiGroup::call_the_roll() {
+  failed_ = true;
+  send_alarm(kWaits, "");
+  Patience patience(std::chrono::steady_clock::now() + kRollCall, Waiting::kPolite);
+  std::string missing = missing_ranks();
+  while (broken_.empty() && !missing.empty() && patience.wait_a_little()) {
+    receive_alarms();
+    missing = missing_ranks();
+  }
+  if (!broken_.empty()) throw CommError("{}", broken_);
+  if (missing.empty()) throw CommError("every rank came, but not before the deadline");
+  throw CommError("{} did not come before the deadline", missing);
+}
+
+}  // namespace stoa::parallel
