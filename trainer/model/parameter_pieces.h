@@ -12,8 +12,8 @@
 namespace stoa::trainer {
 
 /// All of the given ranges that is parameter, copies too (the tied head, key-value heads and replicated parameters that
-/// other ranks hold as well). `flat` is borrowed: table.elements, or the ranges alone back to back, or InternalError
-/// (parameter_parts). What the ranges do not name is not written, and padding never is.
+/// other ranks hold as well). `flat` (table.elements, or InternalError) is borrowed. What the ranges do not name is not
+/// written, and padding never is.
 std::vector<checkpoint::PieceToLoad> pieces_to_load(const ParameterTable& table, std::string_view prefix,
                                                     std::span<float> flat, std::span<const parallel::Slice> ranges);
 /// Everything that this rank's share has.
@@ -24,7 +24,8 @@ std::vector<checkpoint::PieceToLoad> pieces_to_load(const ParameterTable& table,
 /// once where the ranges of the ranks of one share hold each of its elements once: row_ranges, where all hold the same
 /// values; a rank's own part of what is cut over data ranks.
 std::vector<checkpoint::PieceToSave> pieces_to_save(const ParameterTable& table, std::string_view prefix,
-                                                    std::span<const float> flat, std::span<const parallel::Slice> ranges);
+                                                    std::span<const float> flat,
+                                                    std::span<const parallel::Slice> ranges);
 /// Everything that this rank's share counts.
 std::vector<checkpoint::PieceToSave> pieces_to_save(const ParameterTable& table, std::string_view prefix,
                                                     std::span<const float> flat);
