@@ -248,6 +248,20 @@ void YamlReader::field(const char* key, std::vector<std::string>& value) {
   value = std::move(texts);
 }
 
+void YamlReader::field(const char* key, std::vector<std::int64_t>& value, const WholeRange& range) {
+  const std::string expected = fmt::format("a list, each of it {}", expected_whole(range));
+  const YamlNode* node = take(key, expected);
+  if (node == nullptr) return;
+  if (node->kind != YamlNode::Kind::kList) return wrong(*node, key, expected);
+  std::vector<std::int64_t> numbers;
+  for (const YamlNode& item : node->items) {
+    const std::optional<std::int64_t> number = whole_number(item);
+    if (!number || !range.holds(*number)) return wrong(item, key, expected);
+    numbers.push_back(*number);
+  }
+  value = std::move(numbers);
+}
+
 void YamlReader::name(const char* key, std::size_t& chosen, std::span<const std::string_view> names) {
   const std::string expected = expected_name(names);
   const YamlNode* node = take(key, expected);

@@ -61,6 +61,7 @@ class YamlFields {
   virtual void field(const char* key, std::optional<bool>& value) = 0;
   virtual void field(const char* key, std::string& value, Presence presence) = 0;
   virtual void field(const char* key, std::vector<std::string>& value) = 0;
+  virtual void field(const char* key, std::vector<std::int64_t>& value, const WholeRange& range) = 0;
   void field(const char* key, int& value, const WholeRange& range);
 
   template <typename Enum, std::size_t N>
@@ -123,6 +124,7 @@ class YamlReader final : public YamlFields {
   void field(const char* key, std::optional<bool>& value) override;
   void field(const char* key, std::string& value, Presence presence) override;
   void field(const char* key, std::vector<std::string>& value) override;
+  void field(const char* key, std::vector<std::int64_t>& value, const WholeRange& range) override;
 
   /// After the description: throws what was found wrong.
   void finish();
@@ -181,6 +183,7 @@ class YamlWriter final : public YamlFields {
   void field(const char* key, std::optional<bool>& value) override;
   void field(const char* key, std::string& value, Presence presence) override;
   void field(const char* key, std::vector<std::string>& value) override;
+  void field(const char* key, std::vector<std::int64_t>& value, const WholeRange& range) override;
 
   const std::string& text() const { return text_; }
 

@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "stoa/base/yaml_fields.h"
 
@@ -42,6 +43,10 @@ void YamlWriter::field(const char* key, std::vector<std::string>& value) {
   if (value.empty()) return line(key, "[]");
   line(key, "");
   for (const std::string& text : value) text_ += fmt::format("{:{}}- {}\n", "", 2 * depth_ + 2, written(text));
+}
+
+void YamlWriter::field(const char* key, std::vector<std::int64_t>& value, const WholeRange&) {
+  line(key, fmt::format("[{}]", fmt::join(value, ", ")));
 }
 
 void YamlWriter::name(const char* key, std::size_t& chosen, std::span<const std::string_view> names) {

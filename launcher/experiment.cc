@@ -10,9 +10,12 @@
 namespace stoa::launcher {
 namespace {
 
+using parallel::PipelineKind;
 using trainer::ModelFamily;
 using trainer::Precision;
+using trainer::Recompute;
 using trainer::ScheduleKind;
+using trainer::Zero;
 
 constexpr YamlChoice<ModelFamily> kFamilies[] = {{"llama", ModelFamily::kLlama}, {"gpt2", ModelFamily::kGpt2}};
 constexpr YamlChoice<Precision> kPrecisions[] = {{"fp32", Precision::kFp32}, {"bf16", Precision::kBf16}};
@@ -20,6 +23,13 @@ constexpr YamlChoice<ScheduleKind> kSchedules[] = {{"constant", ScheduleKind::kC
                                                    {"cosine", ScheduleKind::kCosine},
                                                    {"linear", ScheduleKind::kLinear},
                                                    {"warmup_stable_decay", ScheduleKind::kWarmupStableDecay}};
+constexpr YamlChoice<Recompute> kRecomputes[] = {
+    {"none", Recompute::kNone}, {"selective", Recompute::kSelective}, {"full", Recompute::kFull}};
+constexpr YamlChoice<PipelineKind> kPipelines[] = {{"gpipe", PipelineKind::kGpipe},
+                                                   {"1f1b", PipelineKind::kOneForwardOneBackward},
+                                                   {"interleaved", PipelineKind::kInterleaved},
+                                                   {"zero_bubble", PipelineKind::kZeroBubble}};
+constexpr YamlChoice<Zero> kZeros[] = {{"0", Zero::kNone}, {"1", Zero::kOptimizer}, {"2", Zero::kGradients}};
 
 // Most values are far beyond any use and keep every product of shapes inside 64 bits.
 constexpr WholeRange kSize{.least = 1, .most = 1 << 20};
@@ -98,6 +108,7 @@ void describe_training(YamlFields& fields, trainer::TrainingSettings& training) 
   fields.field("z_loss", training.z_loss, kAtLeastZero);
   fields.field("seed", training.seed);
   fields.field("deterministic", training.deterministic);
+  fields.choice("recompute", training.recompute, kRecomputes);
   fields.field("log_every", training.log_every, kSteps);
   fields.field("start_from", training.start_from, Presence::kOptional);
   fields.section("spike", training.spike, describe_spike);
@@ -121,6 +132,10 @@ void describe_parallel(YamlFields& fields, trainer::ParallelSettings& parallel) 
   fields.field("data", parallel.mesh.data, kRanks);
   fields.field("pipeline", parallel.mesh.pipeline, kRanks);
   fields.field("tensor", parallel.mesh.tensor, kRanks);
+  fields.choice("schedule", parallel.schedule, kPipelines);
+  fields.field("chunks_per_stage", parallel.chunks_per_stage, WholeRange{.least = 1, .most = 10000});
+  fields.field("stage_layers", parallel.stage_layers, WholeRange{.least = 1, .most = 10000});
+  fields.choice("zero", parallel.zero, kZeros);
   fields.field("threads_per_rank", parallel.threads_per_rank, WholeRange{.least = 0, .most = 4096});
   fields.field("deadline_s", parallel.deadline_s, kAboveZero);
 }

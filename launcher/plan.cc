@@ -80,12 +80,13 @@ RankPlacement place_ranks(const Experiment& experiment, const cluster::MachineSe
 }
 
 trainer::MemoryTable rank_memory(const Experiment& e, const RankPlacement& placement) {
-  using trainer::SumOrder;
-  const auto micro_batches = trainer::micro_batches_per_rank(e.training, static_cast<int>(placement.ranks));
-  const SumOrder order = e.training.deterministic ? SumOrder::kTree : SumOrder::kFast;
+  const auto micro_batches = trainer::micro_batches_per_rank(e.training, e.parallel.mesh);
+  const trainer::GradientSettings gradients{
+      .order = e.training.deterministic ? trainer::SumOrder::kTree : trainer::SumOrder::kFast,
+      .micro_batches = micro_batches};
   return plan_memory(trainer::make_parameter_table(e.model), e.training.precision,
                      {.samples = e.training.micro_batch, .use = trainer::ModelUse::kTraining, .seed = 0},
-                     placement.threads_per_rank, trainer::GradientAccumulation::buffers(order, micro_batches));
+                     placement.threads_per_rank, trainer::gradient_buffers(gradients));
 }
 
 Plan plan(const Experiment& e, const cluster::MachineSettings& machine, const PlanAssumptions& assumptions) {

@@ -20,7 +20,7 @@ namespace {
 constexpr auto kPatience = std::chrono::seconds(20);
 
 bool may_change(std::string_view key) {
-  constexpr std::string_view kFree[] = {"run_directory", "training.steps", "training.log_every",
+  constexpr std::string_view kFree[] = {"run_directory", "training.steps", "training.log_every", "training.recompute",
                                         "parallel.",     "checkpoint.",    "evaluation."};
   return std::any_of(std::begin(kFree), std::end(kFree),
                      [&](std::string_view free) { return free.ends_with('.') ? key.starts_with(free) : key == free; });

@@ -16,6 +16,7 @@
 #include "stoa/trainer/data/data_identity.h"
 #include "stoa/trainer/data/tokenizer.h"
 #include "stoa/trainer/data/training_data.h"
+#include "stoa/trainer/layout_check.h"
 #include "stoa/trainer/loop/text_evaluation.h"
 #include "stoa/trainer/loop/training_loop.h"
 
@@ -62,9 +63,8 @@ void train_rank(const RankOptions& options, parallel::Communicator& ranks, Log& 
   const std::filesystem::path run_directory = options.spec.parent_path();
   const Experiment experiment = read_experiment(options.spec);
   const cluster::MachineSettings machine = cluster::read_machine(machine_file(experiment, options.spec));
-  if (experiment.parallel.mesh.ranks() != ranks.size())
-    throw ConfigError("{}: parallel asks for {} ranks, but the job has {}", options.spec.string(),
-                      experiment.parallel.mesh.ranks(), ranks.size());
+  if (const auto wrong = trainer::check_ranks(experiment.model, experiment.training, experiment.parallel, ranks.size()))
+    throw ConfigError("{}: {}", options.spec.string(), wrong->message);
 
   const std::vector<int> processors = share_of_processors(allowed_processors(), ranks.local_size(), ranks.local_rank());
   trainer::cpu::Queue queue(queue_settings(experiment, ranks, processors));
@@ -85,7 +85,7 @@ void train_rank(const RankOptions& options, parallel::Communicator& ranks, Log& 
   if (ranks.rank() == 0) metrics = trainer::Metrics(run_directory / "metrics.jsonl", stdout, options.attempt, clock);
 
   trainer::TrainingLoop loop(
-      {experiment.model, experiment.training, experiment.optimizer, experiment.checkpoint, experiment.evaluation},
+      {experiment.model, experiment.training, experiment.parallel, experiment.optimizer, experiment.checkpoint, experiment.evaluation},
       {.queue = queue,
        .ranks = ranks,
        .store = store,

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "stoa/parallel/tree_order.h"
+#include "stoa/trainer/layout_check.h"
 
 namespace stoa::trainer {
 namespace {
@@ -34,32 +34,6 @@ std::int64_t layer_vector_parameters(const ModelSettings& m) {
 
 std::optional<Impossible> impossible(std::string key, std::string message) {
   return Impossible{.key = std::move(key), .message = std::move(message)};
-}
-
-std::optional<Impossible> check_layout(const TrainingSettings& training, const ParallelSettings& parallel) {
-  const parallel::MeshSize& mesh = parallel.mesh;
-  if (mesh.tensor > 1)
-    return impossible(
-        "parallel.tensor",
-        fmt::format("parallel.tensor {}: this version splits work over data ranks only; set it to 1", mesh.tensor));
-  if (mesh.pipeline > 1)
-    return impossible(
-        "parallel.pipeline",
-        fmt::format("parallel.pipeline {}: this version splits work over data ranks only; set it to 1", mesh.pipeline));
-  const std::int64_t at_once = training.micro_batch * mesh.data;
-  if (training.global_batch % at_once != 0)
-    return impossible(
-        "training.global_batch",
-        fmt::format("training.global_batch {} is not a multiple of training.micro_batch {} x parallel.data {} = {}",
-                    training.global_batch, training.micro_batch, mesh.data, at_once));
-  const std::int64_t micro_batches = training.global_batch / at_once;
-  if (training.deterministic && !parallel::holds_whole_subtrees(mesh.data, micro_batches))
-    return impossible("training.deterministic",
-                      fmt::format("training.deterministic: training.global_batch {} / (training.micro_batch {} x "
-                                  "parallel.data {}) = {} micro-batches "
-                                  "a rank, and only a power of two of them is a whole part of the summation tree",
-                                  training.global_batch, training.micro_batch, mesh.data, micro_batches));
-  return std::nullopt;
 }
 
 std::optional<Impossible> check_schedule(const TrainingSettings& training, const OptimizerSettings& optimizer) {
@@ -208,7 +182,7 @@ std::optional<Impossible> check_model(const ModelSettings& m) {
 
 std::optional<Impossible> check_training(const ModelSettings& m, const TrainingSettings& training,
                                          const ParallelSettings& parallel, const OptimizerSettings& optimizer) {
-  if (auto wrong = check_layout(training, parallel)) return wrong;
+  if (auto wrong = check_layout(m, training, parallel)) return wrong;
   const double tokens = static_cast<double>(training.steps) * static_cast<double>(training.global_batch) *
                         static_cast<double>(m.context_length);
   if (tokens > 0x1p62)

@@ -5,6 +5,7 @@
 #include <benchmark/benchmark.h>
 
 #include "stoa/trainer/model/generation.h"
+#include "stoa/trainer/model/initial_weights.h"
 #include "stoa/trainer/model/sampling.h"
 
 namespace stoa::trainer {

@@ -25,6 +25,7 @@
 #include "stoa/parallel/mpi_communicator.h"
 #include "stoa/parallel/mpi_session.h"
 #include "stoa/trainer/kernels/peak.h"
+#include "stoa/trainer/model/initial_weights.h"
 #include "stoa/trainer/model/model.h"
 #include "stoa/trainer/optimizer/adamw_optimizer.h"
 #include "stoa/trainer/optimizer/gradient_accumulation.h"

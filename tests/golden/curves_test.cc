@@ -1,10 +1,11 @@
 // Sixty optimizer steps against PyTorch: catches errors of optimizer, schedule, clipping and accumulation.
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "stoa/parallel/one_rank.h"
 #include "stoa/tests/golden/golden_model.h"
-#include "stoa/trainer/optimizer/adamw_optimizer.h"
-#include "stoa/trainer/optimizer/gradient_accumulation.h"
+#include "stoa/trainer/loop/training_step.h"
 #include "stoa/trainer/optimizer/learning_rate.h"
 
 namespace stoa::golden {
@@ -29,33 +30,44 @@ trainer::OptimizerSettings optimizer_of(const Json& training) {
   return settings;
 }
 
+class FormulaSamples final : public trainer::SampleStream {
+ public:
+  explicit FormulaSamples(const trainer::ModelSettings& model) : model_(model) {}
+  std::int64_t samples() const override { return std::numeric_limits<std::int64_t>::max(); }
+  trainer::DocumentRules document_rules() const override { return {}; }
+  void read(std::int64_t index, const trainer::SampleSpans& sample) const override {
+    const FormulaBatch one(model_, index, 1);
+    std::copy(one.view().tokens_bt.begin(), one.view().tokens_bt.end(), sample.inputs.begin());
+    std::copy(one.view().targets_bt.begin(), one.view().targets_bt.end(), sample.targets.begin());
+  }
+
+ private:
+  const trainer::ModelSettings& model_;
+};
+
 Curve train(const Json& training, const Json& golden, Precision precision) {
-  const trainer::ModelSettings model = model_of(golden["model"]);
-  const trainer::ParameterTable table = trainer::make_parameter_table(model);
-  const trainer::OptimizerSettings settings = optimizer_of(training);
-  const std::int64_t steps = training["steps"], samples = training["micro_batch"], micro = training["micro_batches"];
+  trainer::StepSettings settings;
+  settings.model = model_of(golden["model"]);
+  settings.optimizer = optimizer_of(training);
+  settings.training.steps = training["steps"];
+  settings.training.micro_batch = training["micro_batch"];
+  settings.training.global_batch = settings.training.micro_batch * training["micro_batches"].get<std::int64_t>();
+  settings.training.precision = precision;
+  settings.training.z_loss = golden["z_loss"];
+  settings.training.deterministic = true;
   trainer::cpu::Queue queue({.threads = 1});
-  parallel::OneRank ranks;
-  trainer::ModelParameters parameters(table, precision);
-  fill_by_formula(table, parameters.masters());
-  parameters.refresh_copies(queue);
-  const auto transformer = trainer::make_model(queue, table, parameters, precision, {.samples = samples});
-  trainer::AdamWOptimizer optimizer(queue, table, settings);
-  trainer::GradientAccumulation gradients(queue, table, ranks, trainer::SumOrder::kTree, micro);
-  const auto tokens = static_cast<double>(samples * micro * model.context_length);
+  parallel::OneRank job;
+  trainer::TrainingStep passes(queue, settings, parallel::make_mesh_groups(job, {}));
+  trainer::TrainingState& state = passes.state();
+  fill_by_formula(passes.table(), state.masters());
+  state.gather_all();
+  const FormulaSamples samples(settings.model);
+  const auto tokens = static_cast<double>(settings.training.global_batch * settings.model.context_length);
   Curve curve;
-  for (std::int64_t step = 1; step <= steps; ++step) {
-    gradients.begin_step();
-    for (std::int64_t m = 0; m < micro; ++m) {
-      const FormulaBatch batch(model, ((step - 1) * micro + m) * samples, samples);
-      gradients.add([&](std::span<float> into) {
-        return transformer->train(batch.view(), {float(1 / tokens), golden["z_loss"].get<float>()}, into);
-      });
-    }
-    curve.loss.push_back(gradients.finish_step().loss / tokens);
-    curve.norm.push_back(optimizer.norm(gradients.gradients()));
-    optimizer.update(step, trainer::learning_rate(settings, steps, step), curve.norm.back(), gradients.gradients(),
-                     parameters);
+  for (std::int64_t step = 1; step <= settings.training.steps; ++step) {
+    curve.loss.push_back(passes.run(samples, step).loss / tokens);
+    curve.norm.push_back(state.gradient_norm());
+    state.update(step, trainer::learning_rate(settings.optimizer, settings.training.steps, step), curve.norm.back());
   }
   return curve;
 }

@@ -16,7 +16,8 @@ struct EvaluationResult {
 };
 
 /// Collective: data ranks share the micro-batches; each one's sum stands in a place of its own and all are added along
-/// one tree, so the bits do not depend on the number of data ranks or stages. token_bytes[id]: bytes of text of a token.
+/// one tree, so the bits do not depend on the number of data ranks or stages. token_bytes[id]: bytes of text of a
+/// token.
 EvaluationResult evaluate(TrainingStep& step, const SampleStream& held_out, std::int64_t most_samples,
                           std::span<const std::int32_t> token_bytes);
 

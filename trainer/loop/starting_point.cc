@@ -46,9 +46,10 @@ StartingPoint check_start(const std::filesystem::path& folder, const ParameterTa
   return {checked_manifest(folder, table).step, checkpoint::manifest_digest(folder)};
 }
 
-StartingPoint load_start(const std::filesystem::path& folder, const ParameterTable& table, std::span<float> masters) {
+StartingPoint load_start(const std::filesystem::path& folder, const ParameterTable& table, std::span<float> masters,
+                         std::span<const parallel::Slice> ranges) {
   const checkpoint::Manifest manifest = checked_manifest(folder, table);
-  checkpoint::load_pieces(folder, manifest, pieces_to_load(table, "parameters", masters));
+  checkpoint::load_pieces(folder, manifest, pieces_to_load(table, "parameters", masters, ranges));
   return {manifest.step, checkpoint::manifest_digest(folder)};
 }
 

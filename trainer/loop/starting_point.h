@@ -20,8 +20,10 @@ struct StartingPoint {
 /// differ.
 StartingPoint check_start(const std::filesystem::path& folder, const ParameterTable& table);
 
-/// The same, and fills `masters` with the parameters: every chunk verified, moments not read. One rank alone.
-StartingPoint load_start(const std::filesystem::path& folder, const ParameterTable& table, std::span<float> masters);
+/// The same, and fills `ranges` of `masters` with the parameters: every chunk verified, moments not read. One rank
+/// alone.
+StartingPoint load_start(const std::filesystem::path& folder, const ParameterTable& table, std::span<float> masters,
+                         std::span<const parallel::Slice> ranges);
 
 /// CheckpointError where the checkpoint's state tells of a model that computes something else.
 void require_startable(const Json& state, const ModelSettings& resolved_model, const std::string& place);

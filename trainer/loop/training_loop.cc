@@ -12,35 +12,18 @@
 #include "stoa/trainer/loop/evaluation.h"
 #include "stoa/trainer/loop/starting_point.h"
 #include "stoa/trainer/model/identity.h"
+#include "stoa/trainer/model/initial_weights.h"
 #include "stoa/trainer/model/parameter_pieces.h"
 #include "stoa/trainer/optimizer/learning_rate.h"
 
 namespace stoa::trainer {
-namespace {
-
-SumOrder sum_order(const TrainingSettings& training) {
-  return training.deterministic ? SumOrder::kTree : SumOrder::kFast;
-}
-
-}  // namespace
-
-std::int64_t micro_batches_per_rank(const TrainingSettings& training, int data_ranks) {
-  return training.global_batch / (training.micro_batch * data_ranks);
-}
 
 TrainingLoop::TrainingLoop(const LoopSettings& settings, LoopParts parts)
     : settings_(settings),
       parts_(std::move(parts)),
-      micro_batches_(micro_batches_per_rank(settings.training, parts_.ranks.size())),
-      table_(make_parameter_table(settings.model)),
-      parameters_(table_, settings.training.precision),
-      model_(make_model(
-          parts_.queue, table_, parameters_, settings.training.precision,
-          {.samples = settings.training.micro_batch, .use = ModelUse::kTraining, .seed = settings.training.seed})),
-      optimizer_(parts_.queue, table_, settings.optimizer),
-      gradients_(parts_.queue, table_, parts_.ranks, sum_order(settings.training), micro_batches_),
-      spikes_(settings.training.spike),
-      batch_(settings.training.micro_batch, settings.model.context_length) {
+      passes_(parts_.queue, {settings.model, settings.training, settings.parallel, settings.optimizer},
+              parallel::make_mesh_groups(parts_.ranks, settings.parallel.mesh)),
+      spikes_(settings.training.spike) {
   parts_.ranks.barrier("before measuring the peak");
   std::array peak = {measure_peak_gflops(
       parts_.queue, settings.training.precision == Precision::kBf16 ? PeakKind::kBf16 : PeakKind::kFp32)};
@@ -76,24 +59,30 @@ void TrainingLoop::resume(const checkpoint::CheckpointState& saved) {
 
 void TrainingLoop::begin() {
   const std::string& folder = settings_.training.start_from;
+  const ParameterTable& table = passes_.table();
+  TrainingState& state = passes_.state();
   if (folder.empty())
-    return initialize_parameters(parts_.queue, table_, settings_.training.seed, parameters_.masters());
+    return initialize_parameters(parts_.queue, table, settings_.training.seed, state.masters(), state.owned());
   StartingPoint start;
   checkpoint::on_all_ranks(parts_.ranks, "starting weights",
-                           [&] { start = load_start(folder, table_, parameters_.masters()); });
+                           [&] { start = load_start(folder, table, state.masters(), state.owned()); });
   start_digest_ = start.digest;
   if (parts_.ranks.rank() == 0) parts_.log.info("begins with the weights of {}, step {}", folder, start.step);
 }
 
 void TrainingLoop::start() {
-  auto pieces = pieces_to_load(table_, "parameters", parameters_.masters());
-  for (auto& piece : pieces_to_load(table_, "adam_m", optimizer_.first_moments())) pieces.push_back(std::move(piece));
-  for (auto& piece : pieces_to_load(table_, "adam_v", optimizer_.second_moments())) pieces.push_back(std::move(piece));
+  const ParameterTable& table = passes_.table();
+  TrainingState& state = passes_.state();
+  auto pieces = pieces_to_load(table, "parameters", state.masters(), state.owned());
+  for (auto& piece : pieces_to_load(table, "adam_m", state.first_moments(), state.owned()))
+    pieces.push_back(std::move(piece));
+  for (auto& piece : pieces_to_load(table, "adam_v", state.second_moments(), state.owned()))
+    pieces.push_back(std::move(piece));
   if (const auto saved = parts_.store.load_newest(pieces, parts_.ranks))
     resume(*saved);
   else
     begin();
-  parameters_.refresh_copies(parts_.queue);
+  state.gather_all();
   parts_.metrics.write({{"kind", "start"},
                         {"step", step_},
                         {"host", host_name()},
@@ -108,33 +97,20 @@ void TrainingLoop::start() {
 /// One optimizer step, told in order.
 TrainingLoop::StepResult TrainingLoop::step() {
   const TrainingSettings& training = settings_.training;
-  const std::int64_t batch_begin = step_ * training.global_batch;
-  const std::int64_t first_micro_batch = parts_.ranks.rank() * micro_batches_;
-  const LossScale scale{float(1.0 / double(tokens_per_step())), float(training.z_loss)};
-  gradients_.begin_step();
-  for (std::int64_t m = 0; m < micro_batches_; ++m) {
-    const std::int64_t in_batch = (first_micro_batch + m) * training.micro_batch;
-    MicroBatch view = batch_.read(parts_.train, batch_begin + in_batch, training.micro_batch);
-    view.first_sample = in_batch;
-    view.step = std::uint64_t(step_ + 1);
-    gradients_.add([&](std::span<float> into) { return model_->train(view, scale, into); });
-  }
-  const LossSums sums = gradients_.finish_step();
-  ++step_;
+  TrainingState& state = passes_.state();
+  const LossSums sums = passes_.run(parts_.train, ++step_);
   StepResult result;
   // Neither is ever below zero; abs takes the sign off a NaN, which would be printed.
   result.loss = std::abs(sums.loss / double(tokens_per_step()));
-  result.gradient_norm = std::abs(optimizer_.norm(gradients_.gradients()));
+  result.gradient_norm = std::abs(state.gradient_norm());
   result.verdict = spikes_.judge(step_, result.loss, result.gradient_norm);
-  if (result.verdict == StepVerdict::kApply) {
-    ++updates_;
-    optimizer_.update(updates_, learning_rate(settings_.optimizer, training.steps, step_), result.gradient_norm,
-                      gradients_.gradients(), parameters_);
-  }
+  if (result.verdict == StepVerdict::kApply)
+    state.update(++updates_, learning_rate(settings_.optimizer, training.steps, step_), result.gradient_norm);
   return result;
 }
 
 void TrainingLoop::report(const StepResult& result, double step_s) {
+  const double parameter_norm = passes_.state().parameter_norm();
   const double tokens_per_s = double(tokens_per_step()) / step_s;
   const double flops = training_flops_per_token(settings_.model) * tokens_per_s;
   parts_.metrics.write({{"kind", "step"},
@@ -142,7 +118,7 @@ void TrainingLoop::report(const StepResult& result, double step_s) {
                         {"steps", settings_.training.steps},
                         {"loss", result.loss},
                         {"gradient_norm", result.gradient_norm},
-                        {"parameter_norm", optimizer_.norm(parameters_.masters())},
+                        {"parameter_norm", parameter_norm},
                         {"learning_rate", learning_rate(settings_.optimizer, settings_.training.steps, step_)},
                         {"consumed_tokens", step_ * tokens_per_step()},
                         {"step_s", step_s},
@@ -160,9 +136,9 @@ void TrainingLoop::report(const StepResult& result, double step_s) {
 
 void TrainingLoop::evaluate_held_out() {
   if (parts_.held_out == nullptr || settings_.evaluation.batches == 0) return;
-  const EvaluationPlan plan{settings_.evaluation.batches * settings_.training.global_batch,
-                            settings_.training.micro_batch, settings_.model.context_length};
-  const EvaluationResult result = evaluate(*model_, *parts_.held_out, plan, parts_.token_bytes, parts_.ranks);
+  const EvaluationResult result =
+      evaluate(passes_, *parts_.held_out, settings_.evaluation.batches * settings_.training.global_batch,
+               parts_.token_bytes);
   parts_.metrics.write({{"kind", "evaluation"},
                         {"step", step_},
                         {"loss", result.loss},
@@ -172,14 +148,23 @@ void TrainingLoop::evaluate_held_out() {
                         {"bytes", result.bytes}});
 }
 
+/// What this rank saves: what it alone owns, or its part of what all data ranks hold.
+std::vector<checkpoint::PieceToSave> TrainingLoop::pieces_of_state() {
+  const ParameterTable& table = passes_.table();
+  TrainingState& state = passes_.state();
+  const parallel::MeshGroups& groups = passes_.groups();
+  const bool cut = state.plan().zero != Zero::kNone;
+  const FlatRanges ranges = cut ? state.owned() : row_ranges(table, groups.size.data, groups.at.data);
+  auto pieces = pieces_to_save(table, "parameters", state.masters(), ranges);
+  for (auto& piece : pieces_to_save(table, "adam_m", state.first_moments(), ranges)) pieces.push_back(std::move(piece));
+  for (auto& piece : pieces_to_save(table, "adam_v", state.second_moments(), ranges)) pieces.push_back(std::move(piece));
+  return pieces;
+}
+
 void TrainingLoop::save() {
   if (saved_step_ == step_) return;
   const double begin_s = parts_.clock.monotonic_s();
-  const int ranks = parts_.ranks.size(), rank = parts_.ranks.rank();
-  auto pieces = pieces_to_save(table_, "parameters", parameters_.masters(), ranks, rank);
-  for (auto& piece : pieces_to_save(table_, "adam_m", optimizer_.first_moments(), ranks, rank)) pieces.push_back(piece);
-  for (auto& piece : pieces_to_save(table_, "adam_v", optimizer_.second_moments(), ranks, rank))
-    pieces.push_back(piece);
+  const auto pieces = pieces_of_state();
   Json identities = identity();
   identities["data"] = parts_.data_identity;
   const Json state = {{"identity", identities},

@@ -1,5 +1,5 @@
 #pragma once
-/// The training loop of one data-parallel rank: resume, step, judge, evaluate, save, stop in order.
+/// The training loop of one rank of a mesh: resume, step, judge, evaluate, save, stop in order.
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -11,12 +11,9 @@
 #include "stoa/checkpoint/checkpoint_store.h"
 #include "stoa/parallel/communicator.h"
 #include "stoa/trainer/data/sample_stream.h"
-#include "stoa/trainer/loop/batch.h"
 #include "stoa/trainer/loop/metrics.h"
 #include "stoa/trainer/loop/spike_detector.h"
-#include "stoa/trainer/model/model.h"
-#include "stoa/trainer/optimizer/adamw_optimizer.h"
-#include "stoa/trainer/optimizer/gradient_accumulation.h"
+#include "stoa/trainer/loop/training_step.h"
 #include "stoa/trainer/power_meter.h"
 #include "stoa/trainer/settings.h"
 
@@ -25,6 +22,7 @@ namespace stoa::trainer {
 struct LoopSettings {
   ModelSettings model;  ///< resolved
   TrainingSettings training;
+  ParallelSettings parallel;
   OptimizerSettings optimizer;
   CheckpointSettings checkpoint;
   EvaluationSettings evaluation;
@@ -33,7 +31,7 @@ struct LoopSettings {
 /// What the composition root lends.
 struct LoopParts {
   cpu::Queue& queue;
-  parallel::Communicator& ranks;  ///< the data axis
+  parallel::Communicator& ranks;  ///< of the job: the whole mesh
   checkpoint::CheckpointStore& store;
   const SampleStream& train;
   const SampleStream* held_out = nullptr;     ///< null: no evaluation
@@ -75,20 +73,15 @@ class TrainingLoop {
   StepResult step();
   void report(const StepResult& result, double step_s);
   void evaluate_held_out();
+  std::vector<checkpoint::PieceToSave> pieces_of_state();
   void save();
   bool all_told(double& energy_j);
   std::int64_t tokens_per_step() const { return settings_.training.global_batch * settings_.model.context_length; }
 
   LoopSettings settings_;
   LoopParts parts_;
-  std::int64_t micro_batches_;  ///< of this rank in a step
-  ParameterTable table_;
-  ModelParameters parameters_;
-  std::unique_ptr<Model> model_;
-  AdamWOptimizer optimizer_;
-  GradientAccumulation gradients_;
+  TrainingStep passes_;
   SpikeDetector spikes_;
-  Batch batch_;
   double peak_gflops_ = 0;  ///< of all ranks together, measured
   double energy_j_ = 0;
   std::int64_t step_ = 0;
@@ -96,8 +89,5 @@ class TrainingLoop {
   std::int64_t saved_step_ = -1;
   std::string start_digest_;  ///< of the checkpoint that the first weights came from; empty: none
 };
-
-/// Micro-batches of each of `data_ranks` ranks in one step. REQUIRES: check_training passed.
-std::int64_t micro_batches_per_rank(const TrainingSettings& training, int data_ranks);
 
 }  // namespace stoa::trainer

@@ -78,7 +78,7 @@ class TrainingStep::Training final : public Work {
   }
 
   void backward(const PipelineAction& action, std::span<const float> dx_out, std::span<float> dx_in) override {
-    GradientSink& sink = step_.state_->sink();
+    GradientSink& sink = step_.state_.sink();
     const LossSums sums = action.step == PipelineStep::kBackward
                               ? step_.model_->backward(pass(action), scale_, dx_out, dx_in, sink)
                               : step_.model_->backward_input(pass(action), scale_, dx_out, dx_in, sink);
@@ -86,7 +86,7 @@ class TrainingStep::Training final : public Work {
   }
 
   void backward_weight(const PipelineAction& action) override {
-    step_.model_->backward_weight(pass(action), step_.state_->sink());
+    step_.model_->backward_weight(pass(action), step_.state_.sink());
   }
 
  private:
@@ -142,8 +142,8 @@ TrainingStep::TrainingStep(cpu::Queue& queue, const StepSettings& settings, para
                                 .shape = model_shape(settings, plan_),
                                 .tensor = groups_.tensor->split(0, "tensor group, rows"),
                                 .gate = &state_.gate()})),
-      runner_(groups_, std::size_t(settings.training.micro_batch * settings.model.context_length *
-                                   settings.model.width)),
+      runner_(groups_,
+              std::size_t(settings.training.micro_batch * settings.model.context_length * settings.model.width)),
       batches_(std::size_t(shape_.micro_batches), make_batch(settings)),
       views_(batches_.size()) {}
 

@@ -1,7 +1,7 @@
 #pragma once
-/// The passes of one optimizer step on one rank of a mesh: its share of the model, its data rank's micro-batches, in the
-/// order of the pipeline's schedule, and the reduction of gradients behind them. Training, evaluation and verification
-/// of layouts use the same one.
+/// The passes of one optimizer step on one rank of a mesh: its share of the model, its data rank's micro-batches, in
+/// the order of the pipeline's schedule, and the reduction of gradients behind them. Training, evaluation and
+/// verification of layouts use the same one.
 #include <cstdint>
 #include <functional>
 #include <memory>

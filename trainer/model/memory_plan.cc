@@ -50,8 +50,6 @@ const char* memory_kind_name(MemoryKind kind) {
       return "communication";
     case MemoryKind::kWorkspace:
       return "workspace";
-    case MemoryKind::kCommunication:
-      return "communication";
   }
   return "";
 }

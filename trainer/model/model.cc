@@ -3,11 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <map>
 
-#include "stoa/base/checksum.h"
-#include "stoa/trainer/kernels/random_normal.h"
 #include "stoa/trainer/model/transformer_buffers.h"
 
 namespace stoa::trainer {
@@ -75,25 +72,6 @@ MemoryTable plan_memory(const ParameterTable& table, Precision precision, const 
   }
   plan_model(table, precision, shape, threads, memory);
   return merged(memory);
-}
-
-void initialize_parameters(cpu::Queue& queue, const ParameterTable& table, std::uint64_t seed,
-                           std::span<float> masters) {
-  const ModelSettings& model = table.model;
-  const double residual_std = model.initial_std / std::sqrt(2.0 * double(model.layers));
-  for (const Parameter& parameter : table.parameters) {
-    const auto values = masters.subspan(std::size_t(parameter.offset), std::size_t(parameter.elements));
-    if (parameter.initializer == Initializer::kZero) continue;
-    if (parameter.initializer == Initializer::kOne) {
-      fill(queue, 1, values);
-      continue;
-    }
-    const auto std_deviation =
-        static_cast<float>(parameter.initializer == Initializer::kNormal ? model.initial_std : residual_std);
-    const PhiloxKey key =
-        philox_key(seed, RandomPurpose::kInitialWeights, xxh3_64(std::as_bytes(std::span(parameter.name))));
-    fill_normal(queue, key, std_deviation, values);
-  }
 }
 
 }  // namespace stoa::trainer

@@ -119,9 +119,4 @@ MemoryTable plan_memory(const ParameterTable& table, Precision precision, const 
 void plan_model(const ParameterTable& table, Precision precision, const ModelShape& shape, int threads,
                 MemoryTable& memory);
 
-/// Initial weights, a function of (seed, name, global element index) alone: the same on any layout. REQUIRES: masters
-/// are as ModelParameters made them (zero): padding and zero-initialised parameters are not written.
-void initialize_parameters(cpu::Queue& queue, const ParameterTable& table, std::uint64_t seed,
-                           std::span<float> masters);
-
 }  // namespace stoa::trainer

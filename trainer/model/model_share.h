@@ -20,8 +20,25 @@ struct ModelShare {
   bool holds_end = true;    ///< final norm and head, behind the last chunk
 };
 
+/// What the parts of a model cost to train on a token, in FLOPs: forward and backward products and attention as
+/// training_flops_per_token counts them.
+///
+/// The embedding has no products: for each token a table's row is read (4 D bytes) and written as the residual stream
+/// (4 D), and backward the stream's gradient is read (4 D) and added to the table's (8 D). A byte costs what a
+/// processor computes meanwhile: 900 GFLOP/s of bf16 products by 40 GB/s, as measured, 22.5 FLOPs (accelerators: some
+/// hundred), so 450 D a table: of a head of 32,000 words the four-hundredth part. What the optimizer does to parameters
+/// once a step is not counted: it costs every stage alike for each parameter, and less the more tokens a step has.
+struct ModelLoad {
+  std::int64_t begin = 0;  ///< embedding and learned positions
+  std::int64_t layer = 0;  ///< each
+  std::int64_t end = 0;    ///< final norm and head
+};
+ModelLoad model_load(const ModelSettings& resolved_model);
+
 /// The layers of each of `chunks` chunks of the whole model, in its order: as `given` where that is not empty, else so
-/// that the heaviest chunk is as light as can be, embedding and head counted as load. REQUIRES: check_training passed.
+/// that the heaviest chunk is as light as can be, embedding and head counted as load, the second heaviest after it, and
+/// so on. Of chunks as heavy, later ones get more: a pipeline keeps activations of fewer micro-batches there. Every
+/// chunk has a layer. REQUIRES: check_training passed (layers >= chunks).
 std::vector<parallel::Slice> cut_layers(const ModelSettings& resolved_model, int chunks,
                                         std::span<const std::int64_t> given);
 

@@ -2,51 +2,47 @@
 
 #include <fmt/format.h>
 
-#include "stoa/base/error.h"
-#include "stoa/parallel/shard.h"
+#include <array>
+#include <utility>
 
 namespace stoa::trainer {
 namespace {
 
-checkpoint::GlobalTensor global_tensor(const Parameter& parameter, std::string_view prefix) {
-  return {fmt::format("{}/{}", prefix, parameter.name), checkpoint::DType::kFloat32, parameter.shape};
-}
-
-void check_size(const ParameterTable& table, std::string_view prefix, std::size_t size) {
-  if (size != static_cast<std::size_t>(table.elements))
-    throw InternalError("the buffer of {} has {} elements, the model's table {}", prefix, size, table.elements);
+template <typename Piece>
+Piece piece(const Parameter& parameter, std::string_view prefix, ParameterPart part, auto flat) {
+  const auto values = flat.subspan(std::size_t(part.offset), std::size_t(part.box.elements()));
+  return {{fmt::format("{}/{}", prefix, parameter.name), checkpoint::DType::kFloat32, parameter.shape},
+          std::move(part.box),
+          values};
 }
 
 }  // namespace
 
 std::vector<checkpoint::PieceToLoad> pieces_to_load(const ParameterTable& table, std::string_view prefix,
-                                                    std::span<float> flat) {
-  check_size(table, prefix, flat.size());
+                                                    std::span<float> flat, std::span<const parallel::Slice> ranges) {
   std::vector<checkpoint::PieceToLoad> pieces;
-  pieces.reserve(table.parameters.size());
-  for (const Parameter& parameter : table.parameters)
-    pieces.push_back({global_tensor(parameter, prefix), parallel::whole_box(parameter.shape),
-                      flat.subspan(std::size_t(parameter.offset), std::size_t(parameter.elements))});
+  for (ParameterPart& part : parameter_parts(table, ranges, flat.size()))
+    pieces.push_back(piece<checkpoint::PieceToLoad>(table.parameters[part.parameter], prefix, std::move(part), flat));
+  return pieces;
+}
+
+std::vector<checkpoint::PieceToLoad> pieces_to_load(const ParameterTable& table, std::string_view prefix,
+                                                    std::span<float> flat) {
+  return pieces_to_load(table, prefix, flat, std::array{whole_range(table)});
+}
+
+std::vector<checkpoint::PieceToSave> pieces_to_save(const ParameterTable& table, std::string_view prefix,
+                                                    std::span<const float> flat, std::span<const parallel::Slice> ranges) {
+  std::vector<checkpoint::PieceToSave> pieces;
+  for (ParameterPart& part : parameter_parts(table, ranges, flat.size()))
+    if (const Parameter& parameter = table.parameters[part.parameter]; parameter.counted_here)
+      pieces.push_back(piece<checkpoint::PieceToSave>(parameter, prefix, std::move(part), flat));
   return pieces;
 }
 
 std::vector<checkpoint::PieceToSave> pieces_to_save(const ParameterTable& table, std::string_view prefix,
-                                                    std::span<const float> flat, int data_ranks, int data_rank) {
-  check_size(table, prefix, flat.size());
-  std::vector<checkpoint::PieceToSave> pieces;
-  pieces.reserve(table.parameters.size());
-  for (const Parameter& parameter : table.parameters) {
-    const parallel::Slice rows = parallel::balanced_slice(parameter.shape[0], data_ranks, data_rank);
-    if (rows.size() == 0) continue;
-    parallel::Box box = parallel::whole_box(parameter.shape);
-    box.begin[0] = rows.begin;
-    box.size[0] = rows.size();
-    const std::int64_t row_elements = parameter.elements / parameter.shape[0];
-    pieces.push_back({global_tensor(parameter, prefix), std::move(box),
-                      flat.subspan(std::size_t(parameter.offset + rows.begin * row_elements),
-                                   std::size_t(rows.size() * row_elements))});
-  }
-  return pieces;
+                                                    std::span<const float> flat) {
+  return pieces_to_save(table, prefix, flat, std::array{whole_range(table)});
 }
 
 }  // namespace stoa::trainer

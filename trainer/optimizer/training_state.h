@@ -67,6 +67,7 @@ class TrainingState {
   std::span<float> second_moments() { return optimizer_.second_moments(); }
   std::span<const float> gradients() { return gradients_->gradients(); }
   const BucketPlan& plan() const { return plan_; }
+  GradientReduction& reduction() { return *gradients_; }
 
  private:
   void add_tied_parts();

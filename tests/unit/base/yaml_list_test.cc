@@ -19,6 +19,7 @@ struct Wheel {
 struct Cart {
   std::vector<Wheel> wheels;
   std::vector<std::string> crew;
+  std::vector<std::int64_t> loads;
 };
 
 void describe_bolt(YamlFields& fields, Bolt& bolt) { fields.field("thread", bolt.thread, Presence::kRequired); }
@@ -32,6 +33,7 @@ void describe_wheel(YamlFields& fields, Wheel& wheel) {
 void describe_cart(YamlFields& fields, Cart& cart) {
   fields.list("wheels", cart.wheels, describe_wheel);
   fields.field("crew", cart.crew);
+  fields.field("loads", cart.loads, WholeRange{.least = 1, .most = 33});
 }
 
 Cart read_cart(const std::string& text, Cart cart = {}) {
@@ -106,14 +108,24 @@ TEST(YamlList, WritesWhatReadsBackBitForBit) {
   cart.wheels = {Wheel{.name = "a \"b\"\n", .radius = 0.1, .tyres = {"x: y", "- z"}, .bolts = {}, .braked = {}},
                  Wheel{.name = "- c", .radius = 1e-300, .tyres = {}, .bolts = {{"M8"}, {"M6"}}, .braked = false}};
   cart.crew = {"anna"};
+  cart.loads = {33, 1};
   const std::string text = write_cart(cart);
   EXPECT_EQ(text,
             "wheels:\n  - name: \"a \\\"b\\\"\\n\"\n    radius: 0.1\n    tyres:\n      - \"x: y\"\n      - \"- z\"\n"
             "    bolts: []\n  - braked: false\n    name: \"- c\"\n    radius: 1e-300\n    tyres: []\n    bolts:\n"
-            "      - thread: \"M8\"\n      - thread: \"M6\"\ncrew:\n  - \"anna\"\n");
+            "      - thread: \"M8\"\n      - thread: \"M6\"\ncrew:\n  - \"anna\"\n"
+            "loads: [33, 1]\n");
   EXPECT_EQ(write_cart(read_cart(text)), text);
   EXPECT_EQ(read_cart(text).wheels[1].radius, 1e-300);
-  EXPECT_EQ(write_cart({}), "wheels: []\ncrew: []\n");
+  EXPECT_EQ(read_cart(text).loads, cart.loads);
+  EXPECT_EQ(write_cart({}), "wheels: []\ncrew: []\nloads: []\n");
+}
+
+TEST(YamlList, NumbersOfAListAreWholeAndInTheirRange) {
+  const std::string expected = "loads: expected a list, each of it a whole number from 1 to 33, found ";
+  EXPECT_EQ(refusal("loads: 3\n"), "cart.yaml:1:8: " + expected + "3");
+  EXPECT_EQ(refusal("loads: [1, 34]\n"), "cart.yaml:1:12: " + expected + "34");
+  EXPECT_EQ(refusal("loads:\n- 1\n- x\n"), "cart.yaml:3:3: " + expected + "x");
 }
 
 TEST(YamlList, FindsThePlaceOfAnItem) {

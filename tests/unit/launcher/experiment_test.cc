@@ -90,8 +90,8 @@ INSTANTIATE_TEST_SUITE_P(
                 "a.yaml:13:3: unknown key 'training.learning_rate'; did you mean 'optimizer.learning_rate' (a number "
                 "above 0)?"},
         Mistake{"  data: 2", "  zzzzzzz: 2",
-                "a.yaml:20:3: unknown key 'parallel.zzzzzzz'; known here: data, pipeline, tensor, threads_per_rank, "
-                "deadline_s"},
+                "a.yaml:20:3: unknown key 'parallel.zzzzzzz'; known here: data, pipeline, tensor, schedule, "
+                "chunks_per_stage, stage_layers, zero, threads_per_rank, deadline_s"},
         Mistake{"  layers: 3", "  layers: three",
                 "a.yaml:4:11: model.layers: expected a whole number from 1 to 10000, found three"},
         Mistake{"  layers: 3", "  layers: 3.5",
@@ -106,6 +106,22 @@ INSTANTIATE_TEST_SUITE_P(
                 "  layers:", "a.yaml:4:3: model.layers: expected a whole number from 1 to 10000, found nothing"},
         Mistake{"  layers: 3", "  layers: 0",
                 "a.yaml:4:11: model.layers: expected a whole number from 1 to 10000, found 0"},
+        Mistake{
+            "  data: 2", "  data: 2\n  stage_layers: [1, 0]",
+            "a.yaml:21:21: parallel.stage_layers: expected a list, each of it a whole number from 1 to 10000, found "
+            "0"},
+        Mistake{
+            "  data: 2", "  data: 2\n  stage_layers: 3",
+            "a.yaml:21:17: parallel.stage_layers: expected a list, each of it a whole number from 1 to 10000, found "
+            "3"},
+        Mistake{"  data: 2", "  data: 2\n  schedule: 1f1",
+                "a.yaml:21:13: parallel.schedule: expected gpipe, 1f1b, interleaved or zero_bubble, found 1f1"},
+        Mistake{"  data: 2", "  data: 2\n  zero: 3", "a.yaml:21:9: parallel.zero: expected 0, 1 or 2, found 3"},
+        Mistake{"  data: 2", "  data: 2\n  recompute: full",
+                "a.yaml:21:3: unknown key 'parallel.recompute'; did you mean 'training.recompute' (none, selective or "
+                "full)?"},
+        Mistake{"  steps: 100", "  steps: 100\n  recompute: half",
+                "a.yaml:14:14: training.recompute: expected none, selective or full, found half"},
         Mistake{"  layers: 3\n", "", "a.yaml:2:1: model.layers is missing: expected a whole number from 1 to 10000"},
         Mistake{"name: small\n", "", "a.yaml:1:1: name is missing: expected text"},
         Mistake{"name: small", "name: ../small",
@@ -145,17 +161,29 @@ INSTANTIATE_TEST_SUITE_P(
                 "a.yaml:4:19: model.query_key_norm is offered for model.family llama only"},
         Mistake{"vocabulary_size: 257", "vocabulary_size: 256",
                 "a.yaml:7:20: model.vocabulary_size 256 is below 257: the tokenizer has 256 bytes and the end of text"},
-        Mistake{
-            "global_batch: 12", "global_batch: 13",
-            "a.yaml:14:17: training.global_batch 13 is not a multiple of training.micro_batch 2 x parallel.data 2 = 4"},
+        Mistake{"global_batch: 12", "global_batch: 13",
+                "a.yaml:14:17: training.global_batch 13 is not a multiple of training.micro_batch 2 x parallel.data 2 "
+                "= 4: 12 "
+                "or 16 would do"},
         Mistake{"  micro_batch: 2", "  micro_batch: 2\n  deterministic: true",
                 "a.yaml:16:18: training.deterministic: training.global_batch 12 / (training.micro_batch 2 x "
                 "parallel.data 2) = 3 "
-                "micro-batches a rank, and only a power of two of them is a whole part of the summation tree"},
+                "micro-batches a rank, and only a power of two of them is a whole part of the summation tree: "
+                "training.global_batch 8 or 16 would do; of 2 ranks, data 1 x pipeline 2 x tensor 1 works"},
         Mistake{"  data: 2", "  data: 2\n  tensor: 2",
-                "a.yaml:21:11: parallel.tensor 2: this version splits work over data ranks only; set it to 1"},
+                "a.yaml:21:11: parallel.tensor 2 does not divide model.heads 3: 1 or 3 do; of 4 ranks, data 2 x "
+                "pipeline 2 x tensor 1 works"},
         Mistake{"  data: 2", "  data: 2\n  pipeline: 4",
-                "a.yaml:21:13: parallel.pipeline 4: this version splits work over data ranks only; set it to 1"},
+                "a.yaml:21:13: parallel.pipeline 4 x parallel.chunks_per_stage 1 = 4 chunks are more than model.layers "
+                "3: 3 would do"},
+        Mistake{"  data: 2", "  data: 2\n  schedule: interleaved",
+                "a.yaml:21:13: parallel.schedule interleaved needs more than the parallel.chunks_per_stage 1: 2 is the "
+                "least; with one chunk a stage it is 1f1b"},
+        Mistake{"  data: 2", "  data: 2\n  chunks_per_stage: 2",
+                "a.yaml:21:21: parallel.chunks_per_stage 2 is for parallel.schedule interleaved alone: set it to 1, or "
+                "parallel.schedule to interleaved"},
+        Mistake{"  data: 2", "  pipeline: 2\n  stage_layers: [2, 2]",
+                "a.yaml:21:17: parallel.stage_layers 2 + 2 = 4, but model.layers is 3: [1, 2] would do"},
         Mistake{"warmup_steps: 10", "warmup_steps: 100",
                 "a.yaml:18:17: optimizer.warmup_steps 100 leaves no step of training.steps 100 at full rate"},
         Mistake{"warmup_steps: 10", "warmup_steps: 10\n  schedule: warmup_stable_decay\n  decay_fraction: 0.95",
@@ -178,13 +206,28 @@ TEST(Experiment, OverridesStandOnTheCommandLineInMessages) {
   EXPECT_EQ(
       message_of(kGood, {"training.global_batch=9"}),
       "command line: training.global_batch=9: training.global_batch 9 is not a multiple of training.micro_batch 2 x "
-      "parallel.data 2 = 4");
+      "parallel.data 2 = 4: 8 or 12 would do");
   EXPECT_EQ(message_of(kGood, {"name.first=x"}),
             "command line: name.first=x: 'name' is a value, not a section (a.yaml:1:7)");
   EXPECT_EQ(message_of(kGood, {"steps"}),
             "command line: steps: expected key.path=value, for instance training.steps=100");
   EXPECT_EQ(message_of(kGood, {"training..steps=1"}),
             "command line: training..steps=1: an empty name in the path of keys");
+}
+
+TEST(Experiment, ReadsHowWorkIsSplit) {
+  const Experiment experiment =
+      parse(kGood, {"parallel.pipeline=2", "parallel.stage_layers=[2, 1]", "parallel.schedule=zero_bubble",
+                    "parallel.zero=2", "training.recompute=selective"});
+  EXPECT_EQ(experiment.parallel.mesh.ranks(), 4);
+  EXPECT_EQ(experiment.parallel.stage_layers, (std::vector<std::int64_t>{2, 1}));
+  EXPECT_EQ(experiment.parallel.schedule, parallel::PipelineKind::kZeroBubble);
+  EXPECT_EQ(experiment.parallel.zero, trainer::Zero::kGradients);
+  EXPECT_EQ(experiment.training.recompute, trainer::Recompute::kSelective);
+  const Experiment interleaved = parse(kGood, {"model.layers=4", "parallel.pipeline=2", "parallel.chunks_per_stage=2",
+                                               "parallel.schedule=interleaved", "training.global_batch=8"});
+  EXPECT_EQ(interleaved.parallel.chunks_per_stage, 2);
+  EXPECT_EQ(interleaved.parallel.schedule, parallel::PipelineKind::kInterleaved);
 }
 
 TEST(Experiment, WritesItselfBackBitForBit) {
@@ -196,6 +239,11 @@ TEST(Experiment, WritesItselfBackBitForBit) {
   before.data.text = {"a \"b\"\\c.txt", "true", "7", "caf\xc3\xa9: #x\n", ""};
   before.data.text.pop_back();
   before.cluster.machine = "null";
+  before.parallel.mesh = {.data = 2, .pipeline = 2, .tensor = 3};
+  before.parallel.stage_layers = {1, 2};
+  before.parallel.schedule = parallel::PipelineKind::kGpipe;
+  before.parallel.zero = trainer::Zero::kOptimizer;
+  before.training.recompute = trainer::Recompute::kFull;
   const std::string yaml = experiment_yaml(before);
   const Experiment after = parse(yaml);
   EXPECT_EQ(experiment_yaml(after), yaml);
@@ -205,6 +253,11 @@ TEST(Experiment, WritesItselfBackBitForBit) {
   EXPECT_EQ(after.training.seed, before.training.seed);
   EXPECT_EQ(after.data.text, before.data.text);
   EXPECT_EQ(after.cluster.machine, "null");
+  EXPECT_EQ(after.parallel.mesh, before.parallel.mesh);
+  EXPECT_EQ(after.parallel.stage_layers, before.parallel.stage_layers);
+  EXPECT_EQ(after.parallel.schedule, before.parallel.schedule);
+  EXPECT_EQ(after.parallel.zero, before.parallel.zero);
+  EXPECT_EQ(after.training.recompute, before.training.recompute);
 }
 
 TEST(Experiment, NamesTheKeysInWhichTwoDiffer) {

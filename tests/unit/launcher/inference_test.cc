@@ -16,6 +16,7 @@
 #include "stoa/tests/unit/trainer/data_scratch.h"
 #include "stoa/trainer/data/tokenizer.h"
 #include "stoa/trainer/model/identity.h"
+#include "stoa/trainer/model/initial_weights.h"
 #include "stoa/trainer/model/model.h"
 #include "stoa/trainer/model/parameter_pieces.h"
 
@@ -59,8 +60,8 @@ class Inference : public testing::Test {
     trainer::cpu::Queue queue({.threads = 1});
     trainer::ModelParameters parameters(table, trainer::Precision::kFp32);
     if (!zero) trainer::initialize_parameters(queue, table, 5, parameters.masters());
-    auto pieces = trainer::pieces_to_save(table, "parameters", parameters.masters(), 1, 0);
-    for (auto& piece : trainer::pieces_to_save(table, "adam_m", parameters.masters(), 1, 0)) pieces.push_back(piece);
+    auto pieces = trainer::pieces_to_save(table, "parameters", parameters.masters());
+    for (auto& piece : trainer::pieces_to_save(table, "adam_m", parameters.masters())) pieces.push_back(piece);
     Log log(stderr, "test", LogLevel::kError);
     parallel::OneRank rank;
     checkpoint::CheckpointStore store(folder_ / "run" / "checkpoints", "1", log);

@@ -15,6 +15,7 @@
 #include "stoa/tests/unit/trainer/data_scratch.h"
 #include "stoa/trainer/data/tokenizer.h"
 #include "stoa/trainer/model/identity.h"
+#include "stoa/trainer/model/initial_weights.h"
 #include "stoa/trainer/model/model.h"
 #include "stoa/trainer/model/parameter_pieces.h"
 
@@ -67,7 +68,7 @@ class InOut : public testing::Test {
     const Json identity = {{"model", trainer::model_identity(experiment.model)},
                            {"data", {{"documents", 77}, {"note", "a|b\nc"}}}};
     store.save({step, {{"identity", identity}, {"consumed_samples", step * 2}}},
-               trainer::pieces_to_save(table, "parameters", parameters.masters(), 1, 0), rank, 5);
+               trainer::pieces_to_save(table, "parameters", parameters.masters()), rank, 5);
   }
 
   Said out(const std::string& to, std::vector<std::string> more = {}) {

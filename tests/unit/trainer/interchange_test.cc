@@ -57,8 +57,9 @@ class Interchange : public testing::Test {
     checkpoint::CheckpointStore store(folder_.path() / name, "1", log_);
     std::vector<checkpoint::PieceToSave> pieces;
     for (int rank = 0; rank < 3; ++rank)
-      for (auto& piece : pieces_to_save(table, "parameters", values, 3, rank)) pieces.push_back(piece);
-    for (auto& piece : pieces_to_save(table, "adam_m", values, 1, 0)) pieces.push_back(piece);
+      for (auto& piece : pieces_to_save(table, "parameters", values, row_ranges(table, 3, rank)))
+        pieces.push_back(piece);
+    for (auto& piece : pieces_to_save(table, "adam_m", values)) pieces.push_back(piece);
     store.save({7, Json::object()}, pieces, one, 1);
     return folder_.path() / name / "step-00000007";
   }

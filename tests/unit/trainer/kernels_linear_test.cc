@@ -11,8 +11,8 @@ namespace {
 
 using reference::LinearSizes;
 
-constexpr std::array<LinearSizes, 6> kSizes = {
-    {{1, 1, 1}, {33, 65, 257}, {65, 257, 33}, {257, 33, 65}, {1, 257, 129}, {129, 64, 3}}};
+constexpr std::array<LinearSizes, 7> kSizes = {
+    {{1, 1, 1}, {33, 65, 257}, {65, 257, 33}, {257, 33, 65}, {1, 257, 129}, {129, 64, 3}, {577, 1024, 7}}};
 
 template <typename T>
 struct Operands {
@@ -58,7 +58,7 @@ struct Pair {
 using Pairs = ::testing::Types<Pair<float, float>, Pair<bf16, bf16>, Pair<bf16, float>>;
 TYPED_TEST_SUITE(Linear, Pairs, );
 
-// Sums of up to 257 products of normal numbers, in fp32: the absolute part allows 16 roundings of the largest partial
+// Sums of up to 1,024 products of normal numbers, in fp32: the absolute part allows 16 roundings of the largest partial
 // sums.
 TYPED_TEST(Linear, ProductsEqualDoubleSums) {
   using TX = typename TypeParam::TX;
@@ -83,15 +83,21 @@ TYPED_TEST(Linear, BitsDoNotDependOnTheNumberOfThreads) {
   using TY = typename TypeParam::TY;
   for (const cpu::Isa isa : machine_isas()) {
     cpu::Queue one({.threads = 1, .pinned = {}, .isa = isa});
-    cpu::Queue two({.threads = 2, .pinned = {}, .isa = isa});
-    for (const LinearSizes& sizes : {LinearSizes{257, 65, 193}, LinearSizes{33, 1025, 48}, LinearSizes{7, 513, 5},
-                                     LinearSizes{2064, 17, 272}, LinearSizes{1024, 272, 512}}) {
+    for (const LinearSizes& sizes :
+         {LinearSizes{257, 65, 193}, LinearSizes{33, 1025, 48}, LinearSizes{7, 513, 5}, LinearSizes{2064, 17, 272},
+          LinearSizes{1024, 272, 512}, LinearSizes{33, 65, 257}, LinearSizes{64, 64, 192}, LinearSizes{129, 768, 257},
+          LinearSizes{2048, 64, 256}, LinearSizes{1, 129, 1031}, LinearSizes{577, 1024, 193}}) {
       const Operands<TX> in(sizes);
-      const Results<TY> a = multiply_all<TX, TY>(one, in);
-      const Results<TY> b = multiply_all<TX, TY>(two, in);
-      EXPECT_TRUE(same_bits(a.y_nf, b.y_nf)) << cpu::isa_name(isa) << " " << sizes.rows;
-      EXPECT_TRUE(same_bits(a.dx_nd, b.dx_nd)) << cpu::isa_name(isa) << " " << sizes.rows;
-      EXPECT_TRUE(same_bits(a.dw_fd, b.dw_fd)) << cpu::isa_name(isa) << " " << sizes.rows;
+      const Results<TY> expected = multiply_all<TX, TY>(one, in);
+      for (const int threads : {2, 3}) {
+        SCOPED_TRACE(std::string(cpu::isa_name(isa)) + ", " + std::to_string(threads) + " threads, " +
+                     std::to_string(sizes.rows) + " rows");
+        cpu::Queue queue({.threads = threads, .pinned = {}, .isa = isa});
+        const Results<TY> result = multiply_all<TX, TY>(queue, in);
+        EXPECT_TRUE(same_bits(result.y_nf, expected.y_nf));
+        EXPECT_TRUE(same_bits(result.dx_nd, expected.dx_nd));
+        EXPECT_TRUE(same_bits(result.dw_fd, expected.dw_fd));
+      }
     }
   }
 }

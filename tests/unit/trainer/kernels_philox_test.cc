@@ -82,5 +82,25 @@ TEST(FillNormal, GivesTheNumbersOfNormalPairOnEveryInstructionSet) {
   });
 }
 
+TEST(FillNormal, GivesTheSameBitsHoweverTheStreamIsCutIntoRows) {
+  constexpr std::int64_t kCount = 5 * 1024 + 33;
+  const PhiloxKey key{7, 11};
+  on_each_isa(2, [&](cpu::Queue& queue) {
+    std::vector<float> whole(kCount);
+    fill_normal(queue, key, 0.5F, whole);
+    for (const NormalRows& rows :
+         {NormalRows{1, 1, 1}, NormalRows{0, 33, 65}, NormalRows{3, 65, 66}, NormalRows{130, 257, 513}}) {
+      const std::int64_t count = (kCount - rows.first_element - rows.columns) / rows.stride + 1;
+      std::vector<float> values(static_cast<std::size_t>(count * rows.columns));
+      fill_normal(queue, key, 0.5F, rows, values);
+      for (std::int64_t row = 0; row < count; ++row)
+        for (std::int64_t column = 0; column < rows.columns; ++column)
+          ASSERT_EQ(values[static_cast<std::size_t>(row * rows.columns + column)],
+                    whole[static_cast<std::size_t>(rows.first_element + row * rows.stride + column)])
+              << row << ", " << column << " of rows of " << rows.columns;
+    }
+  });
+}
+
 }  // namespace
 }  // namespace stoa::trainer

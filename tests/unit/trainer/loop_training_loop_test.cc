@@ -120,7 +120,7 @@ class LoopThreadRanksTraining : public testing::Test {
       const char* group = std::array{"parameters", "adam_m", "adam_v"}[i];
       values[i].resize(std::size_t(table.elements));
       for (auto& piece : pieces_to_load(table, group, values[i])) load.push_back(std::move(piece));
-      for (auto& piece : pieces_to_save(table, group, values[i], 1, 0)) save.push_back(std::move(piece));
+      for (auto& piece : pieces_to_save(table, group, values[i])) save.push_back(std::move(piece));
     }
     auto state = store.load_newest(load, one);
     values[0][std::size_t(table.layers[0].feed_forward_in)] = std::numeric_limits<float>::quiet_NaN();
@@ -310,8 +310,8 @@ TEST_F(LoopThreadRanksTraining, WeightsOfAnotherModelAreRefusedByWhatDiffers) {
 }
 
 TEST(LoopSteps, MicroBatchesAreSharedEvenly) {
-  EXPECT_EQ(micro_batches_per_rank({.global_batch = 24, .micro_batch = 2}, 1), 12);
-  EXPECT_EQ(micro_batches_per_rank({.global_batch = 24, .micro_batch = 2}, 3), 4);
+  EXPECT_EQ(micro_batches_per_rank({.global_batch = 24, .micro_batch = 2}, {}), 12);
+  EXPECT_EQ(micro_batches_per_rank({.global_batch = 24, .micro_batch = 2}, {.data = 3}), 4);
 }
 
 }  // namespace

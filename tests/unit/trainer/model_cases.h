@@ -1,5 +1,6 @@
 #pragma once
 /// Small models of odd sizes for the tests of trainer/model.
+#include "stoa/trainer/model/initial_weights.h"
 #include "stoa/trainer/model/model.h"
 
 namespace stoa::trainer {

@@ -72,21 +72,6 @@ void give_split(const OptimizerRank& rank, std::int64_t step) {
   }
 }
 
-/// Adds the rank's owned values to whole tensors.
-void gather_into(WholeTensors& whole, const OptimizerRank& rank, std::span<const float> flat) {
-  for (const Parameter& parameter : rank.table.parameters) {
-    auto& tensor = whole[parameter.name];
-    tensor.resize(std::size_t(elements_of_shape(parameter)), std::numeric_limits<float>::quiet_NaN());
-    for (const parallel::Slice& run :
-         within(rank.state.owned(), {parameter.offset, parameter.offset + parameter.elements}))
-      for (std::int64_t at = run.begin; at < run.end; ++at) {
-        float& value = tensor[std::size_t(global_element(parameter, at - parameter.offset))];
-        ASSERT_TRUE(std::isnan(value) || value == flat[std::size_t(at)]) << parameter.name << ": two owners differ";
-        value = flat[std::size_t(at)];
-      }
-  }
-}
-
 /// What the passes read is on every rank what its owner made it.
 void expect_here(const OptimizerRank& rank, const WholeTensors& masters) {
   for (const Parameter& parameter : rank.table.parameters) {
@@ -193,7 +178,7 @@ void run_case(const OptimizerCase& test, const std::function<void(OptimizerRank&
   parallel::run_thread_ranks(test.mesh.ranks(), kLoopDeadline_s, [&](parallel::Communicator& job) {
     parallel::MeshGroups groups = make_mesh_groups(job, test.mesh);
     parallel::Background data(std::move(groups.data));
-    cpu::Queue queue(loop_queue());
+    cpu::Queue queue({.threads = 1, .pinned = {}, .isa = test.isa});
     const ParameterTable table = make_parameter_table(test.model, model_share(test.model, parallel, groups.at));
     TrainingStateSettings settings = test.state;
     settings.gradients.micro_batches = test.global_micro_batches / test.mesh.data;
@@ -201,6 +186,20 @@ void run_case(const OptimizerCase& test, const std::function<void(OptimizerRank&
     OptimizerRank rank{test, groups, data, table, state};
     body(rank);
   });
+}
+
+void gather_owned(WholeTensors& whole, const OptimizerRank& rank, std::span<const float> flat) {
+  for (const Parameter& parameter : rank.table.parameters) {
+    auto& tensor = whole[parameter.name];
+    tensor.resize(std::size_t(elements_of_shape(parameter)), std::numeric_limits<float>::quiet_NaN());
+    for (const parallel::Slice& run :
+         within(rank.state.owned(), {parameter.offset, parameter.offset + parameter.elements}))
+      for (std::int64_t at = run.begin; at < run.end; ++at) {
+        float& value = tensor[std::size_t(global_element(parameter, at - parameter.offset))];
+        ASSERT_TRUE(std::isnan(value) || value == flat[std::size_t(at)]) << parameter.name << ": two owners differ";
+        value = flat[std::size_t(at)];
+      }
+  }
 }
 
 TrainedModel train(const OptimizerCase& test) {
@@ -215,7 +214,7 @@ TrainedModel train(const OptimizerCase& test) {
       const double norm = rank.state.gradient_norm();
       if (step == kSteps) {
         const std::lock_guard lock(mutex);
-        gather_into(model.gradients, rank, rank.state.gradients());
+        gather_owned(model.gradients, rank, rank.state.gradients());
       }
       rank.state.update(step, 0.125, norm);
       const double parameter_norm = rank.state.parameter_norm();
@@ -226,9 +225,9 @@ TrainedModel train(const OptimizerCase& test) {
     }
     {
       const std::lock_guard lock(mutex);
-      gather_into(model.masters, rank, rank.state.masters());
-      gather_into(model.first_moments, rank, rank.state.first_moments());
-      gather_into(model.second_moments, rank, rank.state.second_moments());
+      gather_owned(model.masters, rank, rank.state.masters());
+      gather_owned(model.first_moments, rank, rank.state.first_moments());
+      gather_owned(model.second_moments, rank, rank.state.second_moments());
     }
     rank.groups.job.barrier("all values gathered");
     const std::lock_guard lock(mutex);

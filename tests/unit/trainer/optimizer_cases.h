@@ -26,6 +26,7 @@ struct OptimizerCase {
   GradientsOrder order = GradientsOrder::kPlain;
   std::int64_t global_micro_batches = 8;
   TrainingStateSettings state;  ///< but gradients.micro_batches
+  cpu::Isa isa = cpu::Isa::kPlain;
 
   std::string describe() const;
 };
@@ -61,6 +62,8 @@ void run_case(const OptimizerCase& test, const std::function<void(OptimizerRank&
 
 /// Whole tensors, put together from what every rank owns; what several hold must be the same.
 using WholeTensors = std::map<std::string, std::vector<float>>;
+/// Adds what this rank owns of one flat buffer. One thread at a time.
+void gather_owned(WholeTensors& whole, const OptimizerRank& rank, std::span<const float> flat);
 struct TrainedModel {
   WholeTensors masters, first_moments, second_moments, gradients;
   std::vector<double> gradient_norms, parameter_norms;  ///< of each step

@@ -1,7 +1,9 @@
 /// A sharded optimizer on a mesh makes the same model as one rank does.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <tuple>
 
 #include "stoa/parallel/tree_order.h"
 #include "stoa/tests/unit/trainer/model_cases.h"
@@ -91,7 +93,7 @@ class Layouts {
 
  private:
   const TrainedModel& reference(const OptimizerCase& test) {
-    const std::string key = test.describe() + std::to_string(test.global_micro_batches);
+    const std::string key = fmt::format("{} {} {}", test.describe(), test.global_micro_batches, int(test.isa));
     if (!references_.contains(key)) references_[key] = train(test);
     return references_[key];
   }
@@ -108,19 +110,38 @@ OptimizerCase case_of(const ModelSettings& model, const parallel::MeshSize& mesh
   return test;
 }
 
-void expect_every_layout(const ModelSettings& model) {
+class OptimizerEveryLayout : public testing::TestWithParam<std::tuple<ModelFamily, Zero>> {};
+
+TEST_P(OptimizerEveryLayout, MakesOneRanksModel) {
+  const auto [family, zero] = GetParam();
+  const ModelSettings model = family == ModelFamily::kGpt2 ? gpt2_of_four_layers() : llama_of_four_layers();
   Layouts layouts;
   for (const int data : {1, 2, 3, 4})
     for (const int pipeline : {1, 2, 3})
       for (const int tensor : {1, 2})
-        for (const Zero zero : {Zero::kNone, Zero::kOptimizer, Zero::kGradients})
-          for (const SumOrder order : {SumOrder::kFast, SumOrder::kTree})
-            layouts.expect_one_rank(case_of(model, {data, pipeline, tensor}, zero, order));
+        for (const SumOrder order : {SumOrder::kFast, SumOrder::kTree})
+          layouts.expect_one_rank(case_of(model, {data, pipeline, tensor}, zero, order));
 }
 
-TEST(OptimizerLayouts, EveryLayoutMakesOneRanksTiedModel) { expect_every_layout(gpt2_of_four_layers()); }
+INSTANTIATE_TEST_SUITE_P(TiedAndUntied, OptimizerEveryLayout,
+                         testing::Combine(testing::Values(ModelFamily::kGpt2, ModelFamily::kLlama),
+                                          testing::Values(Zero::kNone, Zero::kOptimizer, Zero::kGradients)),
+                         [](const auto& test) {
+                           const bool gpt2 = std::get<0>(test.param) == ModelFamily::kGpt2;
+                           return (gpt2 ? "Gpt2Zero" : "LlamaZero") + std::to_string(int(std::get<1>(test.param)));
+                         });
 
-TEST(OptimizerLayouts, EveryLayoutMakesOneRanksUntiedModel) { expect_every_layout(llama_of_four_layers()); }
+// Where a data rank's part begins decides which elements a vector instruction takes together.
+TEST(OptimizerLayouts, TheProcessorsVectorsKeepTheBitsWhereverPartsBegin) {
+  Layouts layouts;
+  for (const int data : {2, 4})
+    for (const Precision precision : {Precision::kFp32, Precision::kBf16}) {
+      OptimizerCase test = case_of(gpt2_of_four_layers(), {.data = data}, Zero::kOptimizer, SumOrder::kTree);
+      test.isa = cpu::detected_isa();
+      test.state.precision = precision;
+      layouts.expect_one_rank(test);
+    }
+}
 
 // The pairwise cover that runs under ThreadSanitizer too.
 
