@@ -72,8 +72,8 @@ std::string VerificationTable::line(const LayoutVerdict& verdict) const {
   return fmt::format("{:<{}}  {:<4}  {:<{}}  {:<9}  {:<7.1e}  {:<7.1e}  {:<8.1e}  {:<9}  {:>7.2f}  {}\n",
                      mesh_column(verdict.layout), mesh_width_, int(parallel.zero), trainer::schedule_text(parallel),
                      schedule_width_, trainer::recompute_name(verdict.layout.training.recompute),
-                     found.loss_difference, found.second_loss_difference, found.gradient_difference,
-                     verdict_word(verdict), verdict.seconds, found.gradient_difference > 0 ? found.worst_parameter : "");
+                     found.loss_difference, found.second_loss_difference, found.gradient.difference,
+                     verdict_word(verdict), verdict.seconds, found.gradient.name);
 }
 
 Json verdict_json(const LayoutVerdict& verdict) {
@@ -94,9 +94,11 @@ Json verdict_json(const LayoutVerdict& verdict) {
           {"second_loss_difference", found.second_loss_difference},
           {"second_loss_bound", found.second_loss_bound},
           {"gradient_norm_difference", found.norm_difference},
-          {"gradient_difference", found.gradient_difference},
+          {"gradient_difference", found.gradient.difference},
           {"gradient_bound", found.bounds.gradient},
-          {"worst_parameter", found.worst_parameter},
+          {"worst_parameter", found.gradient.name},
+          {"update_difference_of_bound", found.update.difference},
+          {"worst_update", found.update.name},
           {"equal", !verdict.fault.has_value()},
           {"fault", verdict.fault.value_or("")},
           {"seconds", verdict.seconds}};

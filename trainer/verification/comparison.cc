@@ -12,10 +12,12 @@
 namespace stoa::trainer {
 namespace {
 
-constexpr double kFp32Gradient = 0x1p-15;
-constexpr double kBf16Gradient = 0x1p-5;
-constexpr double kFp32Loss = 0x1p-18;
+constexpr double kUnit = 0x1p-24;
+constexpr double kFp32Gradient = 0x1p9 * kUnit;
+constexpr double kBf16Gradient = 0x1p-4;
+constexpr double kFp32Loss = 0x1p5 * kUnit;
 constexpr double kBf16Loss = 0x1p-9;
+constexpr double kUpdateRounding = 0x1p4 * kUnit;
 
 /// NaN is as far away as can be.
 double apart(double a, double b) {
@@ -44,32 +46,71 @@ bool same_bits(const WholeTensors& a, const WholeTensors& b) {
 
 bool same_bits(const StepOutcome& a, const StepOutcome& b) {
   return a.losses.loss == b.losses.loss && a.losses.z == b.losses.z && a.gradient_norm == b.gradient_norm &&
-         same_bits(a.gradients, b.gradients);
+         same_bits(a.gradients, b.gradients) && same_bits(a.masters, b.masters);
 }
 
 bool same_bits(const LayoutRun& a, const LayoutRun& b) {
   return std::equal(a.steps.begin(), a.steps.end(), b.steps.begin(), b.steps.end(),
-                    [](const StepOutcome& x, const StepOutcome& y) { return same_bits(x, y); }) &&
-         same_bits(a.masters, b.masters);
+                    [](const StepOutcome& x, const StepOutcome& y) { return same_bits(x, y); });
 }
 
-/// Compares all gradients of the first step; returns the sum of all differences.
-double compare_gradients(const WholeTensors& gradients, const WholeTensors& reference, Comparison& found) {
-  double sum = 0;
+/// By whose largest gradient a parameter's differences are measured.
+double scale_of(const std::string& name, const WholeTensors& gradients) {
+  return largest(gradients.at(scale_parameter(name)));
+}
+
+void take_worse(WorstParameter& worst, const std::string& name, double difference) {
+  if (difference > worst.difference) worst = {difference, name};
+}
+
+/// Calls body(name, tensor, expected tensor) for each parameter.
+template <typename Body>
+void each_parameter(const WholeTensors& tensors, const WholeTensors& reference, const Body& body) {
   for (const auto& [name, expected] : reference) {
-    const WholeTensor& actual = gradients.at(name);
+    const WholeTensor& actual = tensors.at(name);
     if (actual.shape != expected.shape) throw InternalError("{} has another shape on this layout", name);
+    body(name, actual, expected);
+  }
+}
+
+WorstParameter worst_gradient(const StepOutcome& step, const StepOutcome& reference) {
+  WorstParameter worst;
+  each_parameter(step.gradients, reference.gradients, [&](const auto& name, const auto& actual, const auto& expected) {
     double most = 0;
+    for (std::size_t i = 0; i < expected.values.size(); ++i)
+      most = std::max(most, apart(actual.values[i], expected.values[i]));
+    if (most > 0) take_worse(worst, name, most / scale_of(name, reference.gradients));
+  });
+  return worst;
+}
+
+WorstParameter worst_update(const StepOutcome& step, const StepOutcome& reference, double gradient_bound,
+                            double learning_rate) {
+  WorstParameter worst;
+  each_parameter(step.masters, reference.masters, [&](const auto& name, const auto& actual, const auto& expected) {
+    const std::vector<float>& gradients = reference.gradients.at(name).values;
+    const double permitted = gradient_bound * scale_of(name, reference.gradients);
     for (std::size_t i = 0; i < expected.values.size(); ++i) {
       const double difference = apart(actual.values[i], expected.values[i]);
-      most = std::max(most, difference);
-      sum += difference;
+      if (difference == 0) continue;
+      const double moved = 2 * learning_rate * std::min(1.0, permitted / std::abs(double(gradients[i])));
+      const double rounding = kUpdateRounding * (learning_rate + std::abs(double(expected.values[i])));
+      take_worse(worst, name, difference / (moved + rounding));
     }
-    const double scaled = most == 0 ? 0 : most / largest(reference.at(scale_parameter(name)));
-    if (scaled > found.gradient_difference || found.worst_parameter.empty()) found.worst_parameter = name;
-    found.gradient_difference = std::max(found.gradient_difference, scaled);
-  }
-  return sum;
+  });
+  return worst;
+}
+
+/// By how much masters that differ move the next step's mean loss, to first order.
+double moved_loss(const LayoutRun& layout, const LayoutRun& one) {
+  double moved = 0;
+  each_parameter(layout.steps[0].masters, one.steps[0].masters,
+                 [&](const auto& name, const auto& actual, const auto& expected) {
+                   const std::vector<float>& gradients = one.steps[1].gradients.at(name).values;
+                   for (std::size_t i = 0; i < expected.values.size(); ++i)
+                     moved += apart(actual.values[i], expected.values[i]) * std::abs(double(gradients[i]));
+                 });
+  return moved;
 }
 
 std::optional<std::string> beyond(std::string_view what, double difference, double bound) {
@@ -78,16 +119,17 @@ std::optional<std::string> beyond(std::string_view what, double difference, doub
 }
 
 std::optional<std::string> fault_of(const Comparison& c) {
-  const std::string gradient = fmt::format("the gradient of {}", c.worst_parameter);
-  if (auto fault = beyond(gradient, c.gradient_difference, c.bounds.gradient)) return fault;
+  if (auto fault = beyond("the gradient of " + c.gradient.name, c.gradient.difference, c.bounds.gradient)) return fault;
   if (auto fault = beyond("the loss of step 1", c.loss_difference, c.bounds.loss)) return fault;
   if (auto fault = beyond("the gradient norm of step 1", c.norm_difference, c.bounds.gradient)) return fault;
+  if (c.update.difference > 1)
+    return fmt::format("{} after one update differs by {:.2g} times the bound", c.update.name, c.update.difference);
   if (auto fault = beyond("the loss of step 2", c.second_loss_difference, c.second_loss_bound)) return fault;
   if (!c.bounds.same_bits || c.same_bits) return std::nullopt;
   return fmt::format(
-      "bits differ, which training.deterministic promises not to happen: loss by {:.2g}, the gradient of {} by {:.2g} of "
-      "its largest, the loss of step 2 by {:.2g}",
-      c.loss_difference, c.worst_parameter, c.gradient_difference, c.second_loss_difference);
+      "bits differ where training.deterministic promises the same ones: losses by {:.2g} and {:.2g}, the gradient of {} "
+      "by {:.2g}",
+      c.loss_difference, c.second_loss_difference, c.gradient.name, c.gradient.difference);
 }
 
 }  // namespace
@@ -110,17 +152,17 @@ Comparison compare(const StepSettings& settings, const LayoutRun& layout, const 
   found.bounds = bounds_of(settings);
   found.same_bits = same_bits(layout, one);
   const StepOutcome &first = layout.steps.at(0), &expected = one.steps.at(0);
-  const StepOutcome &second = layout.steps.at(1), &expected_second = one.steps.at(1);
-  const double moved = compare_gradients(first.gradients, expected.gradients, found);
+  const LossSums &second_losses = layout.steps.at(1).losses, &expected_second = one.steps.at(1).losses;
   found.loss_difference =
       std::max(relative(first.losses.loss, expected.losses.loss), relative(first.losses.z, expected.losses.z));
   found.norm_difference = relative(first.gradient_norm, expected.gradient_norm);
-  found.second_loss_difference = relative(second.losses.loss, expected_second.losses.loss);
-  const double tokens = double(settings.training.global_batch * settings.model.context_length);
-  const double mean_loss = expected_second.losses.loss / tokens;
+  found.gradient = worst_gradient(first, expected);
+  found.update = worst_update(first, expected, found.bounds.gradient, settings.optimizer.learning_rate);
+  found.second_loss_difference = relative(second_losses.loss, expected_second.loss);
+  const double mean_loss =
+      expected_second.loss / double(settings.training.global_batch * settings.model.context_length);
   const bool narrow = settings.training.precision == Precision::kBf16;
-  found.second_loss_bound =
-      (narrow ? kBf16Loss : kFp32Loss) + 4 * settings.optimizer.learning_rate * moved / mean_loss;
+  found.second_loss_bound = (narrow ? kBf16Loss : kFp32Loss) + 2 * moved_loss(layout, one) / mean_loss;
   found.fault = fault_of(found);
   return found;
 }

@@ -2,20 +2,21 @@
 /// Holds what a layout gave against what one rank gave. Pure.
 ///
 /// What is promised. Where training.deterministic holds and the tensor axis has one rank: the same bits of everything.
-/// Elsewhere the layouts add the same terms in other orders, so that results differ by rounding, and by that alone:
+/// Elsewhere layouts add the same terms in other orders: results differ by rounding, and by that alone. u = 2^-24.
 ///
-///   fp32          a sum of n terms in two orders differs by at most 2 (n - 1) u sum |t|, u = 2^-24, and as rounding
-///                 errors have no common sign, by about 2 sqrt(n) u of it (Higham, Accuracy and Stability of Numerical
-///                 Algorithms, 2002, section 4.2). Twelve sums or so, of some hundred terms each, stand behind each
-///                 other in a small model's passes: kFp32Gradient is 2^9 u of the parameter's largest gradient.
-///   bf16          the ranks of a tensor axis round sums to bf16 which differ in fp32, so that here and there one
-///                 activation falls to the neighbouring number, 2^-8 from it: such errors meet in a gradient with
-///                 random signs. kBf16Gradient is 2^-5 of the largest. With one tensor rank every micro-batch's
-///                 gradients have the same bits, and their sum in another order is bounded as in fp32.
-///   second step   AdamW's first update is learning_rate x g / (|g| + epsilon), so that an error d of a gradient moves
-///                 the loss by at most 2 learning_rate |d|, to first order and also where it turns the sign of a
-///                 gradient near zero: the bound of the second loss is the first one's plus twice
-///                 2 learning_rate sum |d| over the differences that were found.
+///   fp32     a sum of n terms in two orders differs by at most 2 (n - 1) u sum |t|, and as rounding errors have no
+///            common sign, by about 2 sqrt(n) u of it (Higham, Accuracy and Stability of Numerical Algorithms, 2002,
+///            section 4.2). About 16 products of some hundred terms each stand behind each other in the passes of four
+///            layers: 2 x 16 x sqrt(256) u = 2^9 u of a parameter's largest gradient. A loss is a mean over tokens of
+///            values that one product more made, and its errors meet with random signs: 2^5 u of it.
+///   bf16     ranks of the tensor axis round sums to bf16 which differ in fp32, so that some of those 16 become the
+///            neighbouring number, 2^-8 away: 16 x 2^-8 = 2^-4 of the largest gradient, 2^-9 of the loss. With one
+///            tensor rank a micro-batch's loss and gradients have the same bits: the bounds are those of fp32.
+///   update   AdamW's first update is learning_rate x g / (|g| + epsilon): gradients that differ by d, as the bounds
+///            above permit, move an element apart by at most 2 learning_rate min(1, d / |g|), and by the update's own
+///            rounding, 2^4 u (learning_rate + |element|).
+///   step 2   masters that were found to differ by e move the loss by sum |g| |e|, to first order; twice that, and the
+///            bound of the first loss (in bf16 always 2^-9: masters that differ may round to other products' weights).
 #include <optional>
 #include <string>
 
@@ -25,18 +26,24 @@ namespace stoa::trainer {
 
 struct Bounds {
   bool same_bits = false;
-  double loss = 0;      ///< relative, of the first step
-  double gradient = 0;  ///< of a parameter's largest gradient, of the first step
+  double loss = 0;      ///< relative, of step 1
+  double gradient = 0;  ///< of a parameter's largest gradient, of step 1; relative, of the gradient norm
 };
 Bounds bounds_of(const StepSettings& settings);
+
+/// The largest difference of a kind and where it is.
+struct WorstParameter {
+  double difference = 0;
+  std::string name;
+};
 
 struct Comparison {
   Bounds bounds;
   bool same_bits = false;  ///< of losses, gradients, norms and masters of both steps
   double loss_difference = 0, second_loss_difference = 0, norm_difference = 0;  ///< relative
   double second_loss_bound = 0;
-  double gradient_difference = 0;  ///< the largest of all parameters, each relative to its own largest gradient
-  std::string worst_parameter;
+  WorstParameter gradient;  ///< relative to the parameter's largest gradient
+  WorstParameter update;    ///< of masters after one update, as a part of the bound
   /// What is not as promised, as a sentence that names parameter or loss with value and bound; nothing: all is.
   std::optional<std::string> fault;
 };

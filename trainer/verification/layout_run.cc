@@ -1,6 +1,7 @@
 #include "stoa/trainer/verification/layout_run.h"
 
 #include "stoa/parallel/thread_ranks.h"
+#include "stoa/trainer/kernels/philox.h"
 #include "stoa/trainer/model/initial_weights.h"
 
 namespace stoa::trainer {
@@ -48,10 +49,10 @@ LayoutRun run_layout(cpu::Queue& queue, const StepSettings& settings, const Samp
     outcome.gradients = gather_gradients(step);
     outcome.gradient_norm = step.state().gradient_norm();
     step.state().update(number, settings.optimizer.learning_rate, outcome.gradient_norm);
+    outcome.masters = gather_masters(step);
     run.steps.push_back(std::move(outcome));
   }
   step.state().await_parameters();
-  run.masters = gather_masters(step);
   return run;
 }
 

@@ -11,11 +11,11 @@ struct StepOutcome {
   LossSums losses;  ///< of the global batch
   double gradient_norm = 0;
   WholeTensors gradients;
+  WholeTensors masters;  ///< after the step's update
 };
 
 struct LayoutRun {
-  std::vector<StepOutcome> steps;
-  WholeTensors masters;  ///< after the last update
+  std::vector<StepOutcome> steps;  ///< two
 };
 
 /// Collective over the job, whose ranks are those of settings.parallel.mesh. Begins with drawn weights (no parameter is

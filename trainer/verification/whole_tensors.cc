@@ -34,7 +34,7 @@ Piece piece_of(const Parameter& parameter, const parallel::Box& box, bool is_cou
           .is_counted = is_counted};
 }
 
-void add_pieces(const RankValues& mine, std::span<const parallel::Slice> ranges, bool is_counted, Pieces& pieces) {
+void add_pieces(const RankValues& mine, const FlatRanges& ranges, bool is_counted, Pieces& pieces) {
   for (const ParameterPart& part : parameter_parts(mine.table, ranges, mine.values.size())) {
     const Parameter& parameter = mine.table.parameters[part.parameter];
     pieces.pieces.push_back(piece_of(parameter, part.box, is_counted && parameter.counted_here));
@@ -117,15 +117,15 @@ class Assembly {
 };
 
 /// What this rank speaks for among the data ranks that hold the same share.
-std::vector<parallel::Slice> counted_ranges(TrainingStep& step) {
+FlatRanges counted_ranges(TrainingStep& step) {
   const TrainingState& state = step.state();
   if (state.plan().zero == Zero::kNone)
     return row_ranges(step.table(), step.groups().size.data, step.groups().at.data);
-  return {state.owned().begin(), state.owned().end()};
+  return state.owned();
 }
 
 WholeTensors gather_owned(TrainingStep& step, std::span<const float> flat) {
-  const auto counted = counted_ranges(step);
+  const FlatRanges counted = counted_ranges(step);
   const auto values = flat.first(std::size_t(step.table().elements));
   return gather_whole(step.groups().job, {step.table(), step.state().owned(), counted, values});
 }

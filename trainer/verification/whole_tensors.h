@@ -24,9 +24,9 @@ using WholeTensors = std::map<std::string, WholeTensor>;
 /// What one rank brings.
 struct RankValues {
   const ParameterTable& table;
-  std::span<const parallel::Slice> held;     ///< flat ranges whose values are here
-  std::span<const parallel::Slice> counted;  ///< of them, what this rank speaks for among the data ranks of its share
-  std::span<const float> values;             ///< at the table's flat offsets
+  const FlatRanges& held;         ///< whose values are here
+  const FlatRanges& counted;      ///< of them, what this rank speaks for among the data ranks of its share
+  std::span<const float> values;  ///< at the table's flat offsets
 };
 
 /// Collective over the job; the result is on rank 0 and empty elsewhere. InternalError on every rank, naming parameter
