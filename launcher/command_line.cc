@@ -38,6 +38,7 @@ int parse_and_run(std::vector<std::string> words, const Streams& streams) {
   std::vector<std::unique_ptr<Command>> commands;
   commands.push_back(add_validate(program));
   commands.push_back(add_plan(program));
+  commands.push_back(add_verify(program));
   commands.push_back(add_run(program));
   commands.push_back(add_eval(program));
   commands.push_back(add_sample(program));

@@ -54,6 +54,7 @@ CLI::App& command_group(CLI::App& program, const std::string& name, const std::s
 
 std::unique_ptr<Command> add_validate(CLI::App& program);
 std::unique_ptr<Command> add_plan(CLI::App& program);
+std::unique_ptr<Command> add_verify(CLI::App& program);
 std::unique_ptr<Command> add_run(CLI::App& program);
 std::unique_ptr<Command> add_eval(CLI::App& program);
 std::unique_ptr<Command> add_sample(CLI::App& program);

@@ -40,6 +40,7 @@ const Case kCases[] = {
     {"version.txt", {"--version"}},
     {"validate_help.txt", {"validate", "--help"}},
     {"plan_help.txt", {"plan", "--help"}},
+    {"verify_help.txt", {"verify", "--help"}},
     {"run_help.txt", {"run", "--help"}},
     {"eval_help.txt", {"eval", "--help"}},
     {"sample_help.txt", {"sample", "--help"}},

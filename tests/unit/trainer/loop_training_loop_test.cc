@@ -36,6 +36,7 @@ class LoopThreadRanksTraining : public testing::Test {
  protected:
   LoopThreadRanksTraining() {
     settings_.model = loop_model();
+    settings_.model.layers = 4;
     settings_.training = {.steps = 12,
                           .global_batch = 8,
                           .micro_batch = 1,
@@ -48,7 +49,12 @@ class LoopThreadRanksTraining : public testing::Test {
   }
 
   /// What every rank's run() gave or threw; stop_after_: rank 0 is asked to stop in that step.
-  std::vector<LoopOutcome> attempt(int ranks, const std::string& name) {
+  std::vector<LoopOutcome> attempt(int data_ranks, const std::string& name) {
+    return attempt({.mesh = {.data = data_ranks}}, name);
+  }
+  std::vector<LoopOutcome> attempt(const ParallelSettings& layout, const std::string& name) {
+    settings_.parallel = layout;
+    const int ranks = layout.mesh.ranks();
     std::vector<LoopOutcome> outcomes(std::size_t(ranks), LoopOutcome{});
     parallel::run_thread_ranks(ranks, kLoopDeadline_s, [&](parallel::Communicator& group) {
       outcomes[std::size_t(group.rank())] = train(group, name);
@@ -162,14 +168,25 @@ TEST_F(LoopThreadRanksTraining, LearnsAndTellsWhatItDid) {
   EXPECT_TRUE(std::filesystem::exists(run_ / "checkpoints/step-00000012/manifest.json"));
 }
 
-TEST_F(LoopThreadRanksTraining, ADeterministicRunGivesTheSameNumbersOnOneTwoAndFourRanks) {
+TEST_F(LoopThreadRanksTraining, ADeterministicRunGivesTheSameNumbersOnEveryLayoutOfDataRanksAndStages) {
   attempt(1, "1");
   const auto one = numbers();
   ASSERT_EQ(one.size(), 12U * 5 + 4U * 2);
-  for (const int ranks : {2, 4}) {
+  using parallel::PipelineKind;
+  const ParallelSettings layouts[] = {
+      {.mesh = {.data = 2}},
+      {.mesh = {.data = 4}},
+      {.mesh = {.data = 2}, .zero = Zero::kOptimizer},
+      {.mesh = {.data = 4}, .zero = Zero::kGradients},
+      {.mesh = {.pipeline = 2}},
+      {.mesh = {.pipeline = 2}, .schedule = PipelineKind::kZeroBubble},
+      {.mesh = {.data = 2, .pipeline = 2}, .schedule = PipelineKind::kInterleaved, .chunks_per_stage = 2},
+      {.mesh = {.data = 2, .pipeline = 4}, .schedule = PipelineKind::kGpipe, .zero = Zero::kGradients},
+  };
+  for (const ParallelSettings& layout : layouts) {
     begin_anew();
-    attempt(ranks, "1");
-    EXPECT_EQ(numbers(), one) << ranks;
+    attempt(layout, "1");
+    EXPECT_EQ(numbers(), one) << layout.mesh.data << " x " << layout.mesh.pipeline << ", zero " << int(layout.zero);
   }
 }
 
@@ -183,7 +200,8 @@ TEST_F(LoopThreadRanksTraining, StopsWhereOneRankIsAskedAndGoesOnWithTheSameNumb
     EXPECT_EQ(outcome.step, 7);
   }
   stop_after_ = -1;
-  for (const LoopOutcome& outcome : attempt(4, "2")) EXPECT_TRUE(outcome.finished);
+  const ParallelSettings other{.mesh = {.data = 2, .pipeline = 2}, .zero = Zero::kOptimizer};
+  for (const LoopOutcome& outcome : attempt(other, "2")) EXPECT_TRUE(outcome.finished);
   EXPECT_EQ(lines("start").back().at("step"), 7);
   EXPECT_EQ(lines("step").size(), 12U) << "no step was done twice";
   EXPECT_EQ(numbers(), uninterrupted);
@@ -206,6 +224,7 @@ TEST_F(LoopThreadRanksTraining, KeepsTheLastCheckpointsOnly) {
 
 TEST_F(LoopThreadRanksTraining, WhatIsNotFiniteIsSkippedAndThenEndsTheRunOnAllRanks) {
   settings_.optimizer.learning_rate = 1e30;
+  settings_.parallel.mesh = {.data = 2, .pipeline = 2};
   std::mutex mutex;
   std::vector<std::string> failures;
   parallel::run_thread_ranks(4, kLoopDeadline_s, [&](parallel::Communicator& group) {
