@@ -77,6 +77,10 @@ const Case kCases[] = {
     {"plan_gpt2.txt", {"plan", "configs/gpt2_124m.yaml"}},
     {"plan_quickstart.txt", {"plan", "configs/quickstart.yaml", "--peak-gflops", "250"}},
     {"plan_memory.txt", {"plan", "configs/gpt2_124m.yaml", "training.deterministic=true", "--memory"}},
+    {"plan_mesh.txt",
+     {"plan", "configs/llama_7b.yaml", "parallel.data=16", "parallel.pipeline=4", "parallel.tensor=2", "parallel.zero=1",
+      "parallel.schedule=interleaved", "parallel.chunks_per_stage=2", "--memory", "--rank", "5"}},
+    {"plan_no_such_rank.txt", {"plan", "configs/gpt2_124m.yaml", "--memory", "--rank", "8"}},
     {"plan_too_large.txt", {"plan", "configs/llama_70b.yaml"}},
     {"no_run.txt", {"report", "runs/nowhere"}},
 };
