@@ -12,7 +12,6 @@
 
 namespace stoa::trainer {
 
-
 /// Elements of a parameter that lie together in a flat buffer and are a box of its global tensor, row-major.
 struct ParameterPart {
   std::size_t parameter = 0;  ///< index in table.parameters
@@ -23,7 +22,8 @@ struct ParameterPart {
 /// The parts in `ranges`, by ascending offset: a range of a box [R, C] is three at most, the end of a first row, whole
 /// rows and the beginning of a last one. The buffer has table.elements, or nothing but the ranges, back to back.
 /// InternalError for a buffer of another size and for ranges that are not ascending inside the table.
-std::vector<ParameterPart> parameter_parts(const ParameterTable& table, std::span<const parallel::Slice> ranges, std::size_t buffer_elements);
+std::vector<ParameterPart> parameter_parts(const ParameterTable& table, std::span<const parallel::Slice> ranges,
+                                           std::size_t buffer_elements);
 
 /// The whole of the flat buffers as one range.
 parallel::Slice whole_range(const ParameterTable& table);

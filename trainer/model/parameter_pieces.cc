@@ -32,7 +32,8 @@ std::vector<checkpoint::PieceToLoad> pieces_to_load(const ParameterTable& table,
 }
 
 std::vector<checkpoint::PieceToSave> pieces_to_save(const ParameterTable& table, std::string_view prefix,
-                                                    std::span<const float> flat, std::span<const parallel::Slice> ranges) {
+                                                    std::span<const float> flat,
+                                                    std::span<const parallel::Slice> ranges) {
   std::vector<checkpoint::PieceToSave> pieces;
   for (ParameterPart& part : parameter_parts(table, ranges, flat.size()))
     if (const Parameter& parameter = table.parameters[part.parameter]; parameter.counted_here)

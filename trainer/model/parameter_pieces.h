@@ -24,7 +24,8 @@ std::vector<checkpoint::PieceToLoad> pieces_to_load(const ParameterTable& table,
 /// once where the ranges of the ranks of one share hold each of its elements once: row_ranges, where all hold the same
 /// values; a rank's own part of what is cut over data ranks.
 std::vector<checkpoint::PieceToSave> pieces_to_save(const ParameterTable& table, std::string_view prefix,
-                                                    std::span<const float> flat, std::span<const parallel::Slice> ranges);
+                                                    std::span<const float> flat,
+                                                    std::span<const parallel::Slice> ranges);
 /// Everything that this rank's share counts.
 std::vector<checkpoint::PieceToSave> pieces_to_save(const ParameterTable& table, std::string_view prefix,
                                                     std::span<const float> flat);
