@@ -1,6 +1,7 @@
 #pragma once
 /// The groups of one rank on a mesh: whom it meets on each axis.
 #include <memory>
+#include <string_view>
 
 #include "stoa/parallel/communicator.h"
 #include "stoa/parallel/mesh.h"
@@ -23,6 +24,10 @@ struct MeshGroups {
   bool first_stage() const { return at.pipeline == 0; }
   bool last_stage() const { return at.pipeline == size.pipeline - 1; }
 };
+
+/// The colour that a rank of the job gives for the group of this name: what make_mesh_groups splits by, and what a
+/// DryRun is to be told. InternalError for another name.
+int mesh_colour(const MeshSize& size, int rank, std::string_view group);
 
 /// Collective over `job`, whose size is size.ranks() (InternalError).
 MeshGroups make_mesh_groups(Communicator& job, const MeshSize& size);

@@ -21,8 +21,8 @@ constexpr auto kRollCall = std::chrono::seconds(1);
 
 struct MpiGroup::Alarm {
   int kind = 0;
-  std::uint64_t collective = 0;
-  std::array<char, 496> reason{};
+  std::uint64_t begun = 0, ended = 0;
+  std::array<char, 488> reason{};
 };
 
 void check_mpi(int code, const char* call) {
@@ -44,14 +44,14 @@ MpiGroup::MpiGroup(MPI_Comm communicator, std::vector<int> members)
 
 MpiGroup::~MpiGroup() {
   if (std::uncaught_exceptions() > uncaught_at_start_) break_group("it ended by an exception");
-  if (!failed_) MPI_Comm_free(&communicator_);
 }
 
 // MPI keeps them until they are received: nobody waits for that.
 void MpiGroup::send_alarm(int kind, std::string_view reason) {
   auto alarm = std::make_unique<Alarm>();
   alarm->kind = kind;
-  alarm->collective = collectives_;
+  alarm->begun = begun_;
+  alarm->ended = ended_;
   std::copy_n(reason.begin(), std::min(reason.size(), alarm->reason.size() - 1), alarm->reason.begin());
   for (int other = 0; other < size(); ++other) {
     if (other == rank_) continue;
@@ -72,59 +72,66 @@ void MpiGroup::fail(const std::string& message) {
   throw CommError("{}", message);
 }
 
-bool MpiGroup::receive_alarms() {
-  bool any = false;
+void MpiGroup::receive_alarms() {
   while (true) {
     int there = 0;
     MPI_Status status;
     check_mpi(MPI_Iprobe(MPI_ANY_SOURCE, kAlarmTag, communicator_, &there, &status), "MPI_Iprobe");
-    if (there == 0) return any;
+    if (there == 0) return;
     Alarm alarm;
     check_mpi(MPI_Recv(&alarm, sizeof alarm, MPI_BYTE, status.MPI_SOURCE, kAlarmTag, communicator_, MPI_STATUS_IGNORE),
               "MPI_Recv");
-    any = true;
-    reached_[static_cast<std::size_t>(status.MPI_SOURCE)] = alarm.collective;
-    if (alarm.kind == kBroke && broken_.empty())
-      broken_ = fmt::format("rank {} broke the group: {}", member(status.MPI_SOURCE), alarm.reason.data());
+    reached_[static_cast<std::size_t>(status.MPI_SOURCE)] = alarm.begun;
+    if (alarm.kind == kWaits) roll_is_called_ = true;
+    if (alarm.kind != kBroke || !broken_.empty()) continue;
+    whole_until_ = alarm.ended;
+    broken_ = fmt::format("rank {} broke the group: {}", member(status.MPI_SOURCE), alarm.reason.data());
   }
 }
 
-MpiGroup::Outcome MpiGroup::wait(MPI_Request& request, TimePoint deadline) {
+// A collective that has ended for the rank that failed later will end here too.
+bool MpiGroup::is_alarmed(Wait kind) const {
+  return roll_is_called_ || (!broken_.empty() && (kind == Wait::kMessage || whole_until_ < begun_));
+}
+
+MpiGroup::Outcome MpiGroup::wait(MPI_Request& request, Wait kind, TimePoint deadline) {
   Patience patience(deadline, waiting_);
-  while (true) {
+  for (Outcome otherwise = Outcome::kDone;;) {
     int done = 0;
     const int code = MPI_Test(&request, &done, MPI_STATUS_IGNORE);
     if (code != MPI_SUCCESS) failed_ = true;
     check_mpi(code, "MPI_Test");
-    if (done != 0) return Outcome::kDone;
+    // What was sent before an alarm is here when the alarm is.
+    if (done != 0 || otherwise != Outcome::kDone) return done != 0 ? Outcome::kDone : otherwise;
     const bool late = !patience.wait_a_little();
     if (interrupted_.load()) fail("this rank gave the group up");
-    if ((late || patience.has_left_its_processor()) && receive_alarms()) return Outcome::kAlarm;
-    if (late) return Outcome::kLate;
+    if (late || patience.has_left_its_processor()) receive_alarms();
+    if (is_alarmed(kind))
+      otherwise = Outcome::kAlarm;
+    else if (late)
+      otherwise = Outcome::kLate;
   }
 }
 
 void MpiGroup::await_all(MPI_Request& request, TimePoint deadline) {
-  ++collectives_;
-  if (wait(request, deadline) != Outcome::kDone) call_the_roll();
+  ++begun_;
+  if (wait(request, Wait::kCollective, deadline) != Outcome::kDone) call_the_roll();
+  ++ended_;
 }
 
 void MpiGroup::await_message(MPI_Request& request, TimePoint deadline, std::string_view late) {
-  const Outcome outcome = wait(request, deadline);
+  const Outcome outcome = wait(request, Wait::kMessage, deadline);
   if (outcome == Outcome::kDone) return;
-  // Ranks that gave up in a collective cannot name this one's reason.
-  if (outcome == Outcome::kAlarm && broken_.empty()) fail("the other ranks gave a collective of the group up");
-  if (!broken_.empty()) {
-    failed_ = true;
-    throw CommError("{}", broken_);
-  }
-  fail(std::string(late));
+  if (outcome == Outcome::kLate) fail(std::string(late));
+  if (broken_.empty()) fail("the other ranks gave a collective of the group up");
+  failed_ = true;
+  throw CommError("{}", broken_);
 }
 
 std::string MpiGroup::missing_ranks() const {
   std::string missing;
   for (int other = 0; other < size(); ++other)
-    if (other != rank_ && reached_[static_cast<std::size_t>(other)] < collectives_)
+    if (other != rank_ && reached_[static_cast<std::size_t>(other)] < begun_)
       missing += fmt::format("{}rank {}", missing.empty() ? "" : ", ", member(other));
   return missing;
 }

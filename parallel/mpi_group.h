@@ -28,7 +28,9 @@ class MpiGroup {
 
   /// Takes the communicator over. `members`: the rank in the job of each.
   MpiGroup(MPI_Comm communicator, std::vector<int> members);
-  /// Does not wait. After a failure MPI keeps the communicator until the process ends.
+  /// Does not wait. MPI keeps the communicator until it ends: a message of a rank that failed may still be on its way
+  /// to it, and Open MPI, which gives numbers of freed communicators out again, crashes where such a message meets
+  /// another one.
   ~MpiGroup();
   MpiGroup(const MpiGroup&) = delete;
   MpiGroup& operator=(const MpiGroup&) = delete;
@@ -55,9 +57,12 @@ class MpiGroup {
   struct Alarm;
   enum class Outcome { kDone, kLate, kAlarm };
 
-  Outcome wait(MPI_Request& request, TimePoint deadline);
+  enum class Wait { kCollective, kMessage };
+
+  Outcome wait(MPI_Request& request, Wait kind, TimePoint deadline);
+  bool is_alarmed(Wait kind) const;
   void send_alarm(int kind, std::string_view reason);
-  bool receive_alarms();
+  void receive_alarms();
   [[noreturn]] void call_the_roll();
   std::string missing_ranks() const;
 
@@ -68,9 +73,11 @@ class MpiGroup {
   Waiting waiting_ = Waiting::kEager;
   std::atomic<bool> interrupted_ = false;
   bool failed_ = false;
-  std::uint64_t collectives_ = 0;
-  std::string broken_;                  ///< by whom and why, as an alarm told
-  std::vector<std::uint64_t> reached_;  ///< the collective in which each rank that sent an alarm waits
+  std::uint64_t begun_ = 0, ended_ = 0;  ///< collectives
+  std::vector<std::uint64_t> reached_;   ///< the collective that each rank which sent an alarm had begun
+  bool roll_is_called_ = false;
+  std::string broken_;             ///< by whom and why, as an alarm told
+  std::uint64_t whole_until_ = 0;  ///< the collectives that had ended before that
 };
 
 }  // namespace stoa::parallel

@@ -200,7 +200,7 @@ std::string_view pipeline_kind_name(PipelineKind kind) {
     case PipelineKind::kInterleaved:
       return "interleaved";
     case PipelineKind::kZeroBubble:
-      return "zero-bubble";
+      return "zero_bubble";
     case PipelineKind::kForwardOnly:
       return "forward-only";
   }

@@ -3,9 +3,12 @@
 // the design of the step (memory planned once, pinned workers, one pool) promises these figures, and a change must show
 // what it does to them.
 //
-//   step_bench MODEL SAMPLES PRECISION [STEPS]      MODEL gpt2_124m (T 512) | small (L 6, D 384, V 8192, T 256); fp32 |
-//   bf16 mpirun -np 2 --bind-to none step_bench ...      two ranks of one thread each; alone it uses all allowed
-//   processors
+//   step_bench MODEL SAMPLES PRECISION [KEY=VALUE ...]
+//     MODEL      gpt2_124m (T 512) | small (L 6, D 384, V 8192, T 256); SAMPLES of the global batch; fp32 | bf16
+//     data, pipeline, tensor     the mesh; its ranks are mpirun's:  mpirun -np 2 --bind-to none step_bench ...
+//     micro_batch, schedule (gpipe | 1f1b | interleaved | zero_bubble), chunks, zero, recompute (none | selective | full)
+//     threads    of a rank (its share of the allowed processors where absent), steps
+//     hidden=1   also the same step on each rank alone and the reduction alone: how much of it backward hides
 #include <fmt/format.h>
 #include <malloc.h>
 #include <sys/resource.h>
@@ -17,6 +20,7 @@
 #include <cstring>
 #include <ctime>
 #include <fstream>
+#include <map>
 #include <sstream>
 #include <vector>
 
@@ -24,11 +28,10 @@
 #include "stoa/base/units.h"
 #include "stoa/parallel/mpi_communicator.h"
 #include "stoa/parallel/mpi_session.h"
+#include "stoa/parallel/one_rank.h"
 #include "stoa/trainer/kernels/peak.h"
+#include "stoa/trainer/loop/training_step.h"
 #include "stoa/trainer/model/initial_weights.h"
-#include "stoa/trainer/model/model.h"
-#include "stoa/trainer/optimizer/adamw_optimizer.h"
-#include "stoa/trainer/optimizer/gradient_accumulation.h"
 
 namespace {
 
@@ -86,81 +89,173 @@ ModelSettings model_named(const std::string& name) {
   return resolved(model);
 }
 
+using Options = std::map<std::string, std::string>;
+
+int number(const Options& options, const std::string& key, int otherwise) {
+  const auto found = options.find(key);
+  return found == options.end() ? otherwise : std::stoi(found->second);
+}
+
+parallel::PipelineKind schedule_named(const std::string& name) {
+  using parallel::PipelineKind;
+  for (const PipelineKind kind : {PipelineKind::kGpipe, PipelineKind::kOneForwardOneBackward,
+                                  PipelineKind::kInterleaved, PipelineKind::kZeroBubble})
+    if (parallel::pipeline_kind_name(kind) == name) return kind;
+  return PipelineKind::kOneForwardOneBackward;
+}
+
+StepSettings settings_of(const std::string& model, int samples, const std::string& precision, const Options& options) {
+  StepSettings settings;
+  settings.model = model_named(model);
+  settings.parallel.mesh = {.data = number(options, "data", 1),
+                            .pipeline = number(options, "pipeline", 1),
+                            .tensor = number(options, "tensor", 1)};
+  settings.parallel.zero = Zero(number(options, "zero", 0));
+  settings.parallel.chunks_per_stage = number(options, "chunks", 1);
+  if (options.contains("schedule")) settings.parallel.schedule = schedule_named(options.at("schedule"));
+  settings.training.global_batch = samples;
+  settings.training.micro_batch = number(options, "micro_batch", samples / settings.parallel.mesh.data);
+  settings.training.precision = precision == "fp32" ? Precision::kFp32 : Precision::kBf16;
+  if (options.contains("recompute"))
+    settings.training.recompute = options.at("recompute") == "full" ? Recompute::kFull : Recompute::kSelective;
+  return settings;
+}
+
+/// Tokens by a formula, one micro-batch like the other.
+class FormulaSamples final : public SampleStream {
+ public:
+  explicit FormulaSamples(std::int64_t vocabulary) : vocabulary_(std::size_t(vocabulary)) {}
+  std::int64_t samples() const override { return 1 << 30; }
+  DocumentRules document_rules() const override { return {}; }
+  void read(std::int64_t index, const SampleSpans& sample) const override {
+    for (std::size_t i = 0; i < sample.inputs.size(); ++i) {
+      const std::size_t n = std::size_t(index) * sample.inputs.size() + i;
+      sample.inputs[i] = std::int32_t((n * 7919 + 13) % vocabulary_);
+      sample.targets[i] = std::int32_t((n * 104729 + 7) % vocabulary_);
+    }
+  }
+
+ private:
+  std::size_t vocabulary_;
+};
+
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   return values[values.size() / 2];
+}
+
+struct Measured {
+  std::vector<double> step_s;
+  std::vector<long> faults, allocations;
+};
+
+/// The first step touches memory and is not counted.
+Measured measure(TrainingStep& passes, const SampleStream& samples, int steps) {
+  TrainingState& state = passes.state();
+  Measured measured;
+  for (int step = 1; step <= steps + 1; ++step) {
+    passes.groups().job.barrier("step");
+    const double begin_s = now_s();
+    const long faults = page_faults(), allocations = large_allocations;
+    passes.run(samples, step);
+    state.update(step, 1e-4, state.gradient_norm());
+    state.await_parameters();
+    if (step == 1) continue;
+    measured.step_s.push_back(now_s() - begin_s);
+    measured.faults.push_back(page_faults() - faults);
+    measured.allocations.push_back(large_allocations - allocations);
+  }
+  return measured;
+}
+
+/// The reduction of a step's gradients with nothing to hide behind.
+double reduction_s(TrainingStep& passes, int steps) {
+  TrainingState& state = passes.state();
+  const int micro_batches = int(micro_batches_per_rank(passes.settings().training, passes.groups().size));
+  std::vector<double> seconds;
+  for (int step = 0; step < steps; ++step) {
+    state.begin_step();
+    passes.groups().job.barrier("reduction");
+    const double begin_s = now_s();
+    for (int m = 0; m < micro_batches; ++m)
+      for (std::size_t block = passes.table().blocks.size(); block-- > 0;) state.sink().complete(block);
+    state.finish_step();
+    seconds.push_back(now_s() - begin_s);
+  }
+  return median(seconds);
+}
+
+/// Everything of a rank alone: what a step costs where nothing is reduced.
+double alone_s(cpu::Queue& queue, const StepSettings& settings, const SampleStream& samples, int steps) {
+  StepSettings own = settings;
+  own.training.global_batch /= own.parallel.mesh.data;
+  own.parallel.mesh = {};
+  own.parallel.zero = Zero::kNone;
+  parallel::OneRank job;
+  TrainingStep passes(queue, own, parallel::make_mesh_groups(job, {}));
+  initialize_parameters(queue, passes.table(), 1, passes.state().masters());
+  passes.state().gather_all();
+  return median(measure(passes, samples, steps).step_s);
 }
 
 }  // namespace
 
 int main(int count, char** arguments) {
   if (count < 4) {
-    fmt::print(stderr, "usage: step_bench gpt2_124m|small SAMPLES fp32|bf16 [STEPS]\n");
+    fmt::print(stderr, "usage: step_bench gpt2_124m|small SAMPLES fp32|bf16 [KEY=VALUE ...]\n");
     return 2;
+  }
+  Options options;
+  std::string said;
+  for (int i = 4; i < count; ++i) {
+    const std::string argument = arguments[i];
+    options[argument.substr(0, argument.find('='))] = argument.substr(argument.find('=') + 1);
+    said += " " + argument;
   }
   const double exec_begin_s = exec_s();
   parallel::MpiSession session;
   parallel::MpiCommunicator ranks(session, 600);
-  const ModelSettings model = model_named(arguments[1]);
-  const std::int64_t samples = std::atoll(arguments[2]) / ranks.size();
-  const Precision precision = std::strcmp(arguments[3], "fp32") == 0 ? Precision::kFp32 : Precision::kBf16;
-  const int steps = count > 4 ? std::atoi(arguments[4]) : 5;
+  const StepSettings settings = settings_of(arguments[1], std::atoi(arguments[2]), arguments[3], options);
+  const int steps = number(options, "steps", 5);
 
-  const auto processors = share_of_processors(allowed_processors(), ranks.local_size(), ranks.local_rank());
-  cpu::Queue queue({.threads = int(processors.size()), .pinned = processors});
-  const ParameterTable table = make_parameter_table(model);
-  ModelParameters parameters(table, precision);
-  const auto transformer = make_model(queue, table, parameters, precision, {.samples = samples});
-  AdamWOptimizer optimizer(queue, table, {});
-  GradientAccumulation gradients(queue, table, ranks, SumOrder::kFast, 1);
+  auto processors = share_of_processors(allowed_processors(), ranks.local_size(), ranks.local_rank());
+  const int threads = number(options, "threads", int(processors.size()));
+  if (threads < int(processors.size())) processors.resize(std::size_t(threads));
+  cpu::Queue queue({.threads = threads, .pinned = processors});
+  const FormulaSamples samples(settings.model.vocabulary_size);
+  const double alone = number(options, "hidden", 0) != 0 ? alone_s(queue, settings, samples, steps) : 0;
+  TrainingStep passes(queue, settings, parallel::make_mesh_groups(ranks, settings.parallel.mesh));
   const double allocated_s = now_s();
-  initialize_parameters(queue, table, 1, parameters.masters());
-  parameters.refresh_copies(queue);
+  initialize_parameters(queue, passes.table(), 1, passes.state().masters(), passes.state().owned());
+  passes.state().gather_all();
   const double initialised_s = now_s();
-
-  std::vector<std::int32_t> tokens(std::size_t(samples * model.context_length)), targets(tokens.size());
-  for (std::size_t i = 0; i < tokens.size(); ++i) {
-    tokens[i] = std::int32_t((i * 7919 + 13) % std::size_t(model.vocabulary_size));
-    targets[i] = std::int32_t((i * 104729 + 7) % std::size_t(model.vocabulary_size));
-  }
-  const MicroBatch batch{.tokens_bt = tokens, .targets_bt = targets, .samples = samples};
-  transformer->evaluate(batch);
+  passes.evaluate(samples, settings.training.global_batch, [](auto&&...) {});
   const double forward_s = now_s();
-
-  std::vector<double> step_s;
-  std::vector<long> faults, allocations;
-  const double all_tokens = double(tokens.size()) * ranks.size();
-  for (int step = 1; step <= steps + 1; ++step) {
-    const double begin_s = now_s();
-    const long faults_before = page_faults(), allocations_before = large_allocations;
-    gradients.begin_step();
-    gradients.add([&](std::span<float> into) { return transformer->train(batch, {float(1 / all_tokens), 0}, into); });
-    gradients.finish_step();
-    optimizer.update(step, 1e-4, optimizer.norm(gradients.gradients()), gradients.gradients(), parameters);
-    if (step == 1) continue;
-    step_s.push_back(now_s() - begin_s);
-    faults.push_back(page_faults() - faults_before);
-    allocations.push_back(large_allocations - allocations_before);
-  }
-  double peak = measure_peak_gflops(queue, precision == Precision::kBf16 ? PeakKind::kBf16 : PeakKind::kFp32);
+  const Measured measured = measure(passes, samples, steps);
+  const double reduced_s = alone > 0 ? reduction_s(passes, steps) : 0;
+  double peak = measure_peak_gflops(
+      queue, settings.training.precision == Precision::kBf16 ? PeakKind::kBf16 : PeakKind::kFp32);
   ranks.all_reduce(std::span(&peak, 1), parallel::ReduceOp::kSum, "peak");
-  if (ranks.rank() == 0) {
-    const double tokens_per_s = all_tokens / median(step_s);
-    fmt::print("{} {} x {} {} on {} ranks x {} threads, {}\n", arguments[1], arguments[2], model.context_length,
-               arguments[3], ranks.size(), queue.threads(), cpu::isa_name(queue.isa()));
-    fmt::print("  tokens/s (median of {} steps)        {:10.0f}\n", steps, tokens_per_s);
-    fmt::print("  share of measured peak {:7.0f} GFLOP/s {:9.1f} %\n", peak,
-               100 * training_flops_per_token(model) * tokens_per_s / (peak * 1e9));
-    fmt::print("  page faults in a later step          {:10}\n", *std::max_element(faults.begin(), faults.end()));
-    fmt::print("  allocations of a page or more        {:10}\n",
-               *std::max_element(allocations.begin(), allocations.end()));
-    fmt::print("  exec to first forward pass           {:10.2f} s begun, {:.2f} done (memory ready {:.2f})\n",
-               initialised_s - exec_begin_s, forward_s - exec_begin_s, allocated_s - exec_begin_s);
-    fmt::print("  largest resident size                {:>10}\n", [] {
-      rusage usage{};
-      getrusage(RUSAGE_SELF, &usage);
-      return format_bytes(double(usage.ru_maxrss) * 1024);
-    }());
-  }
+  if (ranks.rank() != 0) return 0;
+  const double step_s = median(measured.step_s);
+  const double tokens_per_s = double(settings.training.global_batch * settings.model.context_length) / step_s;
+  fmt::print("{} {} x {} {}{} on {} ranks x {} threads, {}\n", arguments[1], arguments[2],
+             settings.model.context_length, arguments[3], said, ranks.size(), queue.threads(),
+             cpu::isa_name(queue.isa()));
+  fmt::print("  tokens/s (median of {} steps)        {:10.0f}\n", steps, tokens_per_s);
+  fmt::print("  share of measured peak {:7.0f} GFLOP/s {:9.1f} %\n", peak,
+             100 * training_flops_per_token(settings.model) * tokens_per_s / (peak * 1e9));
+  fmt::print("  page faults in a later step          {:10}\n", std::ranges::max(measured.faults));
+  fmt::print("  allocations of a page or more        {:10}\n", std::ranges::max(measured.allocations));
+  fmt::print("  exec to first forward pass           {:10.2f} s begun, {:.2f} done (memory ready {:.2f})\n",
+             initialised_s - exec_begin_s, forward_s - exec_begin_s, allocated_s - exec_begin_s);
+  fmt::print("  largest resident size                {:>10}\n", [] {
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    return format_bytes(double(usage.ru_maxrss) * 1024);
+  }());
+  if (alone > 0)
+    fmt::print("  step {:.3f} s, alone {:.3f} s, reduction alone {:.3f} s: hidden {:.1f} %\n", step_s, alone, reduced_s,
+               100 * (1 - (step_s - alone) / reduced_s));
   return 0;
 }

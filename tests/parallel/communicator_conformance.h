@@ -8,6 +8,7 @@
 #include <string>
 
 #include "stoa/parallel/communicator.h"
+#include "stoa/parallel/mesh.h"
 
 namespace stoa::parallel {
 
@@ -25,6 +26,9 @@ struct GroupKind {
 };
 
 inline std::ostream& operator<<(std::ostream& out, const GroupKind& kind) { return out << kind.name; }
+
+/// That every group of a mesh over `job` has the right ranks, and that they meet in it.
+void expect_mesh(Communicator& job, const MeshSize& size);
 
 class CommunicatorConformance : public testing::TestWithParam<GroupKind> {
  protected:

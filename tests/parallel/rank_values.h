@@ -36,17 +36,22 @@ std::vector<T> rank_values(int rank, std::size_t n) {
   return values;
 }
 
-/// The specification: each element summed over ranks along the tree.
+/// The specification: elements [begin, begin + size) summed over ranks along the tree.
 template <typename T>
-std::vector<T> tree_sums(int ranks, std::size_t n) {
-  std::vector<T> sums(n);
+std::vector<T> tree_sums(int ranks, std::size_t begin, std::size_t size) {
+  std::vector<T> sums(size);
   std::vector<T> leaves(static_cast<std::size_t>(ranks));
-  for (std::size_t i = 0; i < n; ++i) {
-    for (int rank = 0; rank < ranks; ++rank) leaves[static_cast<std::size_t>(rank)] = rank_value<T>(rank, i);
+  for (std::size_t i = 0; i < sums.size(); ++i) {
+    for (int rank = 0; rank < ranks; ++rank) leaves[static_cast<std::size_t>(rank)] = rank_value<T>(rank, begin + i);
     for_each_tree_sum(0, leaves.size(), [&](std::size_t left, std::size_t right) { leaves[left] += leaves[right]; });
     sums[i] = leaves[0];
   }
   return sums;
+}
+
+template <typename T>
+std::vector<T> tree_sums(int ranks, std::size_t n) {
+  return tree_sums<T>(ranks, 0, n);
 }
 
 /// The first index at which two arrays differ in a bit; their size when they do not.

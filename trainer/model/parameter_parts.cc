@@ -14,29 +14,16 @@ std::int64_t row_elements(const Parameter& parameter) {
   return parameter.shape.size() == 1 ? 1 : parameter.box.size.back();
 }
 
-/// Elements in front of each range in the buffer.
-std::vector<std::int64_t> places_in_buffer(const ParameterTable& table, std::span<const parallel::Slice> ranges,
-                                           std::size_t buffer_elements) {
-  std::int64_t end = 0, packed = 0;
+void check_ranges(const ParameterTable& table, std::span<const Slice> ranges, std::size_t buffer_elements) {
+  if (buffer_elements != static_cast<std::size_t>(table.elements))
+    throw InternalError("a buffer has {} elements, the model's table {}", buffer_elements, table.elements);
+  std::int64_t end = 0;
   for (const Slice& range : ranges) {
     if (range.begin < end || range.end < range.begin || range.end > table.elements)
       throw InternalError("range {} to {} is not behind {} and inside the {} elements of the model's table",
                           range.begin, range.end, end, table.elements);
     end = range.end;
-    packed += range.size();
   }
-  const bool whole = buffer_elements == static_cast<std::size_t>(table.elements);
-  if (!whole && buffer_elements != static_cast<std::size_t>(packed))
-    throw InternalError("a buffer has {} elements: neither the model's table's {} nor the {} of its ranges",
-                        buffer_elements, table.elements, packed);
-  std::vector<std::int64_t> places;
-  places.reserve(ranges.size());
-  std::int64_t place = 0;
-  for (const Slice& range : ranges) {
-    places.push_back(whole ? range.begin : place);
-    place += range.size();
-  }
-  return places;
 }
 
 /// Rows `rows` and columns `columns` of what is here, as a box of the global tensor.
@@ -50,9 +37,8 @@ Box global_box(const Parameter& parameter, const Slice& rows, const Slice& colum
   return box;
 }
 
-/// Elements `local` of what is here of a parameter; `zero` is a part at its element 0.
-void add_boxes(const Parameter& parameter, const Slice& local, const ParameterPart& zero,
-               std::vector<ParameterPart>& parts) {
+/// Elements `local` of what is here of parameter `number`.
+void add_boxes(const Parameter& parameter, std::size_t number, const Slice& local, std::vector<ParameterPart>& parts) {
   const std::int64_t columns = row_elements(parameter);
   for (std::int64_t at = local.begin, end = at; at < local.end; at = end) {
     const std::int64_t row = at / columns, column = at % columns, whole_rows = (local.end - at) / columns;
@@ -60,26 +46,26 @@ void add_boxes(const Parameter& parameter, const Slice& local, const ParameterPa
     end = rows ? at + whole_rows * columns : std::min(local.end, (row + 1) * columns);
     const Box box = rows ? global_box(parameter, {row, row + whole_rows}, {0, columns})
                          : global_box(parameter, {row, row + 1}, {column, column + end - at});
-    parts.push_back({zero.parameter, box, zero.offset + at});
+    parts.push_back({number, box, parameter.offset + at});
   }
 }
 
 }  // namespace
 
-std::vector<ParameterPart> parameter_parts(const ParameterTable& table, std::span<const parallel::Slice> ranges,
+std::vector<ParameterPart> parameter_parts(const ParameterTable& table, std::span<const Slice> ranges,
                                            std::size_t buffer_elements) {
-  const std::vector<std::int64_t> places = places_in_buffer(table, ranges, buffer_elements);
+  check_ranges(table, ranges, buffer_elements);
   std::vector<ParameterPart> parts;
   std::size_t first = 0;
   for (std::size_t number = 0; number < table.parameters.size(); ++number) {
     const Parameter& parameter = table.parameters[number];
     const std::int64_t end = parameter.offset + parameter.elements;
     while (first < ranges.size() && ranges[first].end <= parameter.offset) ++first;
-    for (std::size_t i = first; i < ranges.size() && ranges[i].begin < end; ++i) {
-      const Slice local = {std::max(ranges[i].begin, parameter.offset) - parameter.offset,
-                           std::min(ranges[i].end, end) - parameter.offset};
-      add_boxes(parameter, local, {number, {}, parameter.offset - ranges[i].begin + places[i]}, parts);
-    }
+    for (std::size_t i = first; i < ranges.size() && ranges[i].begin < end; ++i)
+      add_boxes(parameter, number,
+                {std::max(ranges[i].begin, parameter.offset) - parameter.offset,
+                 std::min(ranges[i].end, end) - parameter.offset},
+                parts);
   }
   return parts;
 }

@@ -16,12 +16,12 @@ namespace stoa::trainer {
 struct ParameterPart {
   std::size_t parameter = 0;  ///< index in table.parameters
   parallel::Box box;          ///< of the global tensor
-  std::int64_t offset = 0;    ///< of its first element in the buffer
+  std::int64_t offset = 0;    ///< of its first element
 };
 
 /// The parts in `ranges`, by ascending offset: a range of a box [R, C] is three at most, the end of a first row, whole
-/// rows and the beginning of a last one. The buffer has table.elements, or nothing but the ranges, back to back.
-/// InternalError for a buffer of another size and for ranges that are not ascending inside the table.
+/// rows and the beginning of a last one. InternalError where the buffer has not table.elements and where ranges are not
+/// ascending inside it.
 std::vector<ParameterPart> parameter_parts(const ParameterTable& table, std::span<const parallel::Slice> ranges,
                                            std::size_t buffer_elements);
 

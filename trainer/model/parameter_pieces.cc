@@ -3,17 +3,15 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <utility>
 
 namespace stoa::trainer {
 namespace {
 
 template <typename Piece>
-Piece piece(const Parameter& parameter, std::string_view prefix, ParameterPart part, auto flat) {
+Piece piece(const Parameter& parameter, std::string_view prefix, const ParameterPart& part, auto flat) {
   const auto values = flat.subspan(std::size_t(part.offset), std::size_t(part.box.elements()));
-  return {{fmt::format("{}/{}", prefix, parameter.name), checkpoint::DType::kFloat32, parameter.shape},
-          std::move(part.box),
-          values};
+  return {
+      {fmt::format("{}/{}", prefix, parameter.name), checkpoint::DType::kFloat32, parameter.shape}, part.box, values};
 }
 
 }  // namespace
@@ -21,8 +19,8 @@ Piece piece(const Parameter& parameter, std::string_view prefix, ParameterPart p
 std::vector<checkpoint::PieceToLoad> pieces_to_load(const ParameterTable& table, std::string_view prefix,
                                                     std::span<float> flat, std::span<const parallel::Slice> ranges) {
   std::vector<checkpoint::PieceToLoad> pieces;
-  for (ParameterPart& part : parameter_parts(table, ranges, flat.size()))
-    pieces.push_back(piece<checkpoint::PieceToLoad>(table.parameters[part.parameter], prefix, std::move(part), flat));
+  for (const ParameterPart& part : parameter_parts(table, ranges, flat.size()))
+    pieces.push_back(piece<checkpoint::PieceToLoad>(table.parameters[part.parameter], prefix, part, flat));
   return pieces;
 }
 
@@ -35,9 +33,9 @@ std::vector<checkpoint::PieceToSave> pieces_to_save(const ParameterTable& table,
                                                     std::span<const float> flat,
                                                     std::span<const parallel::Slice> ranges) {
   std::vector<checkpoint::PieceToSave> pieces;
-  for (ParameterPart& part : parameter_parts(table, ranges, flat.size()))
+  for (const ParameterPart& part : parameter_parts(table, ranges, flat.size()))
     if (const Parameter& parameter = table.parameters[part.parameter]; parameter.counted_here)
-      pieces.push_back(piece<checkpoint::PieceToSave>(parameter, prefix, std::move(part), flat));
+      pieces.push_back(piece<checkpoint::PieceToSave>(parameter, prefix, part, flat));
   return pieces;
 }
 

@@ -12,8 +12,8 @@
 namespace stoa::trainer {
 
 /// All of the given ranges that is parameter, copies too (the tied head, key-value heads and replicated parameters that
-/// other ranks hold as well). `flat` is borrowed: table.elements, or the ranges alone back to back, or InternalError
-/// (parameter_parts). What the ranges do not name is not written, and padding never is.
+/// other ranks hold as well). `flat` (table.elements, or InternalError) is borrowed. What the ranges do not name is not
+/// written, and padding never is.
 std::vector<checkpoint::PieceToLoad> pieces_to_load(const ParameterTable& table, std::string_view prefix,
                                                     std::span<float> flat, std::span<const parallel::Slice> ranges);
 /// Everything that this rank's share has.

@@ -127,7 +127,7 @@ TEST(VerificationLayouts, APairwiseChoiceHasEveryMeshSizeScheduleStageAndRecompu
   EXPECT_EQ(pipeline, (std::set<int>{1, 2, 3, 4}));
   EXPECT_EQ(data, (std::set<int>{1, 2, 4, 8}));
   EXPECT_EQ(zero, (std::set<int>{0, 1, 2}));
-  EXPECT_EQ(schedules, (std::set<std::string>{"1f1b", "gpipe", "interleaved x 2", "zero-bubble"}));
+  EXPECT_EQ(schedules, (std::set<std::string>{"1f1b", "gpipe", "interleaved x 2", "zero_bubble"}));
   EXPECT_EQ(recomputes, (std::set<std::string>{"none", "selective", "full"}));
 }
 
