@@ -89,7 +89,9 @@ RankPlacement place_ranks(const Experiment& experiment, const cluster::MachineSe
   if (machine.rate.resource == "accelerator") places = machine.node.accelerators;
   const std::int64_t per_node = std::clamp<std::int64_t>(places, 1, ranks);
   const auto shared = static_cast<int>(machine.node.processors / per_node);
-  return {ranks, per_node, asked > 0 ? asked : std::max(1, shared)};
+  RankPlacement placement{ranks, per_node, asked > 0 ? asked : std::max(1, shared)};
+  if (machine.rate.resource == "core") placement.isa = trainer::cpu::detected_isa();
+  return placement;
 }
 
 trainer::StepSettings step_settings(const Experiment& e) {
@@ -102,7 +104,8 @@ trainer::MemoryTable rank_memory(const Experiment& e, const RankPlacement& place
       plan_rank(step_settings(e), {.at = at,
                                    .threads = placement.threads_per_rank,
                                    .ranks_per_node = static_cast<int>(placement.ranks_per_node),
-                                   .documents = e.data.document_rules()});
+                                   .documents = e.data.document_rules(),
+                                   .isa = placement.isa});
   add_runtime(placement.threads_per_rank, memory);
   return memory;
 }

@@ -23,6 +23,7 @@ struct RankPlacement {
   std::int64_t ranks = 1;
   std::int64_t ranks_per_node = 1;
   int threads_per_rank = 1;
+  trainer::cpu::Isa isa = trainer::cpu::Isa::kAvx512Bf16;  ///< of cores: this processor's
 };
 
 RankPlacement place_ranks(const Experiment& experiment, const cluster::MachineSettings& machine);

@@ -7,7 +7,7 @@ constexpr std::size_t kKib = 1024;
 constexpr std::size_t kMib = 1024 * kKib;
 
 constexpr std::size_t kMappedFiles = 28 * kMib;
-constexpr std::size_t kHeapAndData = 12 * kMib + 256 * kKib;
+constexpr std::size_t kHeapAndData = 4 * kMib + 256 * kKib;
 constexpr std::size_t kEachThread = 256 * kKib;
 
 }  // namespace

@@ -34,6 +34,9 @@ Mates mates_of(std::span<const int> members, int rank, int ranks_per_node) {
   return {int(members.size()), shares ? mine : 1};
 }
 
+/// Products of bf16 go through fp32's there (linear_cpu.cc).
+bool widens(cpu::Isa isa) { return isa == cpu::Isa::kAvx2 || isa == cpu::Isa::kAvx512; }
+
 class RankPlanner {
  public:
   RankPlanner(const StepSettings& settings, const RankPlace& place)
@@ -49,6 +52,9 @@ class RankPlanner {
     MemoryTable model;
     plan_model(table_, settings_.training.precision, model_shape(settings_, plan_), place_.threads, model);
     memory_.parts.insert(memory_.parts.end(), model.parts.begin(), model.parts.end());
+    if (settings_.training.precision == Precision::kBf16 && widens(place_.isa))
+      memory_.add(MemoryKind::kWorkspace, "bf16 operands of a product in fp32",
+                  widened_product_bytes(table_, model_shape(settings_, plan_)));
     add_step();
     add_checkpoint();
     add_groups();
@@ -91,9 +97,16 @@ class RankPlanner {
 
   enum class Staging { kUsed, kUnused };
 
-  /// What a group's ranks on a node share: a part each.
+  void add_message_chunks() {
+    constexpr std::size_t kChunkBytes = std::size_t{4} << 20;
+    memory_.add(MemoryKind::kCommunication, "messages of MPI", 2 * kChunkBytes);
+  }
+
+  /// What a group's ranks on a node share: a part each. Where it spans nodes it has a chunk to send and one to receive
+  /// (mpi_messages.cc).
   void add_group(const Mates& mates, Staging staging) {
     if (mates.size == 1) return;
+    if (mates.on_node < mates.size) add_message_chunks();
     const auto ranks = std::size_t(mates.on_node);
     std::size_t bytes = parallel::NodeCollectives::bytes_needed(mates.on_node);
     if (staging == Staging::kUnused) bytes -= ranks * parallel::NodeCollectives::kStagingBytes;
@@ -106,6 +119,7 @@ class RankPlanner {
   void add_groups() {
     std::vector<int> job(std::size_t(mesh_.ranks()));
     std::iota(job.begin(), job.end(), 0);
+    if (const Mates all = mates_of(job); all.on_node == all.size) add_message_chunks();  // the job has them in any case
     add_group(mates_of(job), Staging::kUsed);
     const bool gathers = settings_.parallel.zero != Zero::kNone;
     add_group(mates(&MeshCoordinate::data, mesh_.data), gathers ? Staging::kUsed : Staging::kUnused);

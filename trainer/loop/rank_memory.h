@@ -14,6 +14,7 @@ struct RankPlace {
   int threads = 1;
   int ranks_per_node = 1;  ///< neighbouring ranks share a node
   DocumentRules documents;
+  cpu::Isa isa = cpu::Isa::kAvx512Bf16;
 };
 
 /// Parts by kind. kNeighbours are those pages of other ranks that its sums, gathers and messages touch, because groups

@@ -1,5 +1,7 @@
 #include "stoa/trainer/model/model.h"
 
+#include <algorithm>
+
 #include "stoa/trainer/model/transformer_buffers.h"
 
 namespace stoa::trainer {
@@ -48,6 +50,17 @@ void plan_model(const ParameterTable& table, Precision precision, const ModelSha
     plan_transformer<bf16>(table, shape, threads, memory);
   else
     plan_transformer<float>(table, shape, threads, memory);
+}
+
+std::size_t widened_product_bytes(const ParameterTable& table, const ModelShape& shape) {
+  const TransformerSizes sizes(table, shape.samples);
+  const auto floats = [](std::int64_t rows, std::int64_t inputs, std::int64_t outputs) {
+    return rows * inputs + inputs * outputs + rows * outputs;
+  };
+  std::int64_t most = table.share.holds_end ? floats(sizes.loss_rows, sizes.width, sizes.vocabulary) : 0;
+  for (const std::int64_t other : {sizes.columns, sizes.query, sizes.feed_forward_in, sizes.feed_forward})
+    most = std::max(most, floats(sizes.tokens, sizes.width, other));
+  return std::size_t(most) * sizeof(float);
 }
 
 }  // namespace stoa::trainer

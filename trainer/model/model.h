@@ -113,5 +113,7 @@ std::unique_ptr<Model> make_model(cpu::Queue& queue, const ParameterTable& table
 /// Adds to `memory` what a model of that table allocates on one rank: activations, workspace, communication.
 void plan_model(const ParameterTable& table, Precision precision, const ModelShape& shape, int threads,
                 MemoryTable& memory);
+/// What a processor without products of bf16 keeps on its queue: the widest product's operands and result in fp32.
+std::size_t widened_product_bytes(const ParameterTable& table, const ModelShape& shape);
 
 }  // namespace stoa::trainer
