@@ -54,10 +54,10 @@ class PlanCommand final : public Command {
       assumptions_.peak_source = "measured now";
     }
     const Plan planned = plan(experiment, machine, assumptions_);
+    const int rank = shown_rank(experiment, planned);
     fmt::print(streams.out, "{}", plan_text(planned, machine, assumptions_));
     if (const std::string part = mixture_part(experiment); !part.empty()) fmt::print(streams.out, "{}\n", part);
-    if (memory_)
-      fmt::print(streams.out, "\n{}", memory_text(experiment, planned.placement, shown_rank(experiment, planned)));
+    if (memory_) fmt::print(streams.out, "\n{}", memory_text(experiment, planned.placement, rank));
     return 0;
   }
 

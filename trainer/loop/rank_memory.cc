@@ -163,7 +163,7 @@ class RankPlanner {
     memory_.add(MemoryKind::kWorkspace, "a chunk on its way to a checkpoint", std::size_t(checkpoint::kChunkBytes));
   }
 
-  /// Messages wait in memory that the sender takes and the receiver maps.
+  /// Messages wait in memory that the sender takes and the receiver maps; between nodes each keeps its own.
   void add_messages() {
     if (mesh_.pipeline == 1) return;
     const std::int64_t tokens = settings_.training.micro_batch * settings_.model.context_length;
@@ -174,8 +174,12 @@ class RankPlanner {
     const bool begins = shape_.first(place_.at.pipeline, 0) && shape_.chunks == 1;
     const bool ends = shape_.last(place_.at.pipeline, 0);
     const std::size_t sends = (ends ? 0 : 1) + (begins ? 0 : 1);  // activations onward, gradients back
-    memory_.add(MemoryKind::kCommunication, "messages between stages, under way", sends * at_once * message);
-    memory_.add(MemoryKind::kNeighbours, "messages between stages, under way", sends * at_once * message);
+    // Every message that a rank sends has one beside it that it receives.
+    const std::size_t bytes = sends * at_once * message;
+    const Mates pipeline = mates(&MeshCoordinate::pipeline, mesh_.pipeline);
+    const bool shared = pipeline.on_node == pipeline.size;
+    memory_.add(MemoryKind::kCommunication, "messages between stages, under way", (shared ? 1 : 2) * bytes);
+    if (shared) memory_.add(MemoryKind::kNeighbours, "messages between stages, under way", bytes);
   }
 
   /// Of every rank's `bytes`, those in this rank's part.
