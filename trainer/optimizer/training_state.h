@@ -5,8 +5,9 @@
 ///   begin_step(); the passes of all micro-batches with sink() and gate(); finish_step(); gradient_norm();
 ///   update(...), or nothing where the step is skipped
 ///
-/// After finish_step the order is: sums over micro-batches and data ranks, sums of partial gradients over tensor ranks,
-/// both parts of a tied embedding's gradient (embedding + head).
+/// A gradient is summed over micro-batches and data ranks, then, where it is partial, over tensor ranks; both parts of
+/// a tied embedding's are added last (embedding + head). In deterministic mode (SumOrder::kTree) gradients, norms and
+/// updates have the same bits on every layout of data ranks and stages whose ranks hold whole subtrees.
 #include <cstdint>
 #include <span>
 

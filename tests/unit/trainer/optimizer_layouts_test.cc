@@ -35,9 +35,10 @@ OptimizerCase one_rank(OptimizerCase test) {
   return test;
 }
 
-/// Sums in another order. AdamW divides m by sqrt(v), so that an error of a gradient that is nearly zero beside its
-/// terms (of up to 32) moves a parameter by up to that error over 2^-12 of it or so: compare moments to the sums'
-/// rounding and parameters to a small part of the three steps of 0.125.
+/// Sums in another order. A gradient is eight values up to 32 (and two such sums where tied), so its rounding error is
+/// a few times 2^-24 * 512. AdamW divides by the size of the gradient: an error e in a gradient g moves an update of
+/// 0.125 by 0.125 e / |g|; common e are 2^-17 and the smallest of some 2^16 gradients are about 2^-11, so three steps
+/// move a parameter by less than 0.01.
 constexpr double kGradientTolerance = 1e-4;
 constexpr double kParameterTolerance = 2e-2;
 
