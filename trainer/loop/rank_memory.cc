@@ -92,7 +92,8 @@ class RankPlanner {
     memory_.add(MemoryKind::kWorkspace, "tokens and targets of a step",
                 std::size_t(shape_.micro_batches) * arrays * tokens * sizeof(std::int32_t));
     memory_.add(MemoryKind::kCommunication, "messages between stages, at hand",
-                parallel::PipelineRunner::memory_bytes(mesh_, tokens * std::size_t(settings_.model.width)));
+                parallel::PipelineRunner::memory_bytes(
+                    mesh_, message_floats(settings_.model, table_.share, training.micro_batch)));
   }
 
   enum class Staging { kUsed, kUnused };

@@ -31,6 +31,8 @@ parallel::PipelineShape pipeline_shape(const StepSettings& settings);
 TrainingStateSettings state_settings(const StepSettings& settings);
 /// Of one stage; `plan` is its part of the schedule.
 ModelShape model_shape(const StepSettings& settings, const parallel::PipelinePlan& plan);
+/// Floats that go from chunk to chunk: this rank's rows of the residual stream of so many samples.
+std::size_t message_floats(const ModelSettings& model, const ModelShare& share, std::int64_t samples);
 
 class TrainingStep {
  public:
