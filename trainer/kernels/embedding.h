@@ -17,8 +17,8 @@ void embedding_forward(cpu::Queue& queue, std::span<const std::int32_t> tokens, 
                        std::span<float> x_nd, std::int64_t first_token = 0);
 
 /// dtable_vd[tokens[n] - first_token,:] += dx_nd[n,:] (skipped outside the slice) and dlearned_td[positions.of(n),:] +=
-/// dx_nd[n,:] in the order of n: threads cut the width, so the bits do not depend on their number. dlearned may be
-/// empty. REQUIRES: as forward.
+/// dx_nd[n,:] in the order of n: threads cut the width, so the bits do not depend on their number. Either may be empty.
+/// REQUIRES: as forward.
 void embedding_backward(cpu::Queue& queue, std::span<const std::int32_t> tokens, std::span<const float> dx_nd,
                         std::int64_t width, const RowPositions& positions, std::span<float> dtable_vd,
                         std::span<float> dlearned_td, std::int64_t first_token = 0);

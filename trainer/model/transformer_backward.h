@@ -176,13 +176,15 @@ void Transformer<Queue, T>::embed_backward(const MicroBatch& batch, GradientSink
     rows_axis_.gather(all_nd, tokens_, "gradient of the embedded tokens");
     dx_nd = all_nd;
   }
-  const bool positioned = table_.positions >= 0 && rows_axis_.index() == 0;
-  const auto dlearned_td =
-      positioned ? sink.part(table_.positions_block, table_.positions, sizes_.context * width) : std::span<float>();
+  // One after the other: a sink has memory for few blocks at a time.
+  if (table_.positions >= 0) {
+    if (rows_axis_.index() == 0)
+      embedding_backward(queue_, batch.tokens_bt, dx_nd, width, positions(batch), {},
+                         sink.part(table_.positions_block, table_.positions, sizes_.context * width));
+    sink.complete(table_.positions_block);
+  }
   embedding_backward(queue_, batch.tokens_bt, dx_nd, width, positions(batch),
-                     sink.part(table_.embedding_block, table_.embedding, slice.size() * width), dlearned_td,
-                     slice.begin);
-  if (table_.positions >= 0) sink.complete(table_.positions_block);
+                     sink.part(table_.embedding_block, table_.embedding, slice.size() * width), {}, slice.begin);
   sink.complete(table_.embedding_block);
 }
 
