@@ -1,7 +1,7 @@
 #pragma once
 /// Where this rank stands in its MPI job, and communicators made from the job's. MPI has no calls for these that can be
 /// polled in all libraries, so a rank waits in them on another thread (call_until): CommError when the deadline passes.
-/// All are collective; the communicators are the caller's.
+/// All are collective; the communicators are the caller's. Open MPI 4 makes 65532 of them in a process (measured).
 #include <mpi.h>
 
 #include <chrono>

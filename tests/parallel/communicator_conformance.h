@@ -60,7 +60,8 @@ void expect_mesh(Communicator& job, const MeshSize& size);
 class CommunicatorConformance : public testing::TestWithParam<GroupKind> {
  protected:
   static constexpr double kLong_s = 60;
-  static constexpr double kShort_s = 0.3;
+  /// A group of MPI ranks forms in 0.1 s on a busy machine, and that too has to be within the deadline.
+  static constexpr double kShort_s = 0.7;
 
   /// On a machine that other work keeps busy nothing here takes this long.
   void run(const RankBody& body) { GetParam().run(kLong_s, body); }
