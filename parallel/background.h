@@ -36,7 +36,8 @@ class Background {
 
   /// One thread starts and waits. What the work refers to lives until it was waited for.
   Ticket start(std::function<void(Communicator&)> work);
-  /// Returns when that piece and all before it are done; throws what the first failing one of them threw.
+  /// Returns when that piece and all before it are done. Throws what the first piece that failed threw, also where that
+  /// came after this one: the group is not in order any more.
   void wait(Ticket ticket);
   /// start and wait.
   void run(const std::function<void(Communicator&)>& work) { wait(start(work)); }

@@ -30,7 +30,7 @@ namespace stoa::parallel {
 enum class ReduceOp { kSum, kMax, kMin };
 
 /// Memory handed out by Communicator::allocate; freed with it. Zeroed, aligned to 64 bytes at least (huge pages where
-/// large). Must be destroyed before its communicator, by all ranks in the same order.
+/// large). Must be destroyed before its communicator, by all ranks in the same order, and not during a call.
 class CommunicatorMemory {
  public:
   virtual ~CommunicatorMemory() = default;

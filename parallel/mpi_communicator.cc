@@ -1,7 +1,5 @@
 #include "stoa/parallel/mpi_communicator.h"
 
-#include <mpi.h>
-
 #include <algorithm>
 #include <map>
 #include <numeric>
@@ -10,6 +8,7 @@
 
 #include "stoa/base/error.h"
 #include "stoa/parallel/mpi_messages.h"
+#include "stoa/parallel/mpi_parts.h"
 #include "stoa/parallel/node_collectives.h"
 #include "stoa/parallel/node_levels.h"
 #include "stoa/parallel/one_rank.h"
@@ -17,34 +16,10 @@
 namespace stoa::parallel {
 namespace {
 
-int rank_in(MPI_Comm communicator) {
-  int rank = 0;
-  MPI_Comm_rank(communicator, &rank);
-  return rank;
-}
-
-int size_of(MPI_Comm communicator) {
-  int size = 1;
-  MPI_Comm_size(communicator, &size);
-  return size;
-}
-
 std::vector<int> members_of_job() {
   std::vector<int> members(static_cast<std::size_t>(size_of(MPI_COMM_WORLD)));
   std::iota(members.begin(), members.end(), 0);
   return members;
-}
-
-MPI_Comm duplicate_of_job() {
-  MPI_Comm communicator = MPI_COMM_NULL;
-  check_mpi(MPI_Comm_dup(MPI_COMM_WORLD, &communicator), "MPI_Comm_dup");
-  return communicator;
-}
-
-MPI_Comm split_of(MPI_Comm communicator, int colour) {
-  MPI_Comm part = MPI_COMM_NULL;
-  check_mpi(MPI_Comm_split(communicator, colour, rank_in(communicator), &part), "MPI_Comm_split");
-  return part;
 }
 
 template <typename T>
@@ -62,15 +37,14 @@ std::vector<T> of_ranks(std::span<const T> all, std::span<const int> ranks) {
 }  // namespace
 
 MpiCommunicator::MpiCommunicator(MpiSession&, double deadline_s, NodePath node_path)
-    : Communicator(deadline_s, "job", members_of_job()),
-      rank_(rank_in(MPI_COMM_WORLD)),
-      messages_(std::make_unique<MpiMessages>(duplicate_of_job(), members_of_job())) {
+    : Communicator(deadline_s, "job", members_of_job()), rank_(rank_in(MPI_COMM_WORLD)) {
   run_call("join", "the node", 0, [&] {
+    messages_ = std::make_unique<MpiMessages>(duplicate_of_job(call_deadline()), members_of_job());
     find_nodes(node_path);
     // Ranks that cannot reach each other's memory after all (containers of their own) stay with messages.
     if (!join_node(*this, members())) nodes_ = alone();
     path_ = path_for(nodes_);
-    join_levels();
+    join_levels(call_deadline());
   });
 }
 
@@ -97,14 +71,10 @@ std::vector<int> MpiCommunicator::alone() const {
 }
 
 void MpiCommunicator::find_nodes(NodePath node_path) {
-  MPI_Comm node = MPI_COMM_NULL;
-  check_mpi(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &node),
-            "MPI_Comm_split_type");
-  local_rank_ = rank_in(node);
-  local_size_ = size_of(node);
-  int first = rank_;
-  check_mpi(MPI_Bcast(&first, 1, MPI_INT, 0, node), "MPI_Bcast");
-  MPI_Comm_free(&node);
+  const PlaceOnNode place = place_on_node(call_deadline());
+  local_rank_ = place.rank;
+  local_size_ = place.ranks;
+  int first = place.first_of_job;
   if (node_path == NodePath::kPairs) first = rank_ / 2 * 2;
   nodes_.resize(members().size());
   messages_->all_gather(bytes_of(first), std::as_writable_bytes(std::span(nodes_)), call_deadline());
@@ -118,8 +88,8 @@ std::vector<int> MpiCommunicator::node_mates() const {
   return mates;
 }
 
-// Collective over `through`, in which the ranks of this group have the numbers in_it. False on all ranks of this group
-// when one of them does not reach the memory.
+// Collective over `through`, in which the ranks of this group have the numbers in_it. False on all ranks of `through`
+// when one of them does not reach its memory: so nobody goes on alone.
 bool MpiCommunicator::join_node(MpiCommunicator& through, std::span<const int> in_it) {
   const std::vector<int> mates = node_mates();
   const bool joins = path_for(nodes_) != Path::kMessages;
@@ -139,19 +109,19 @@ bool MpiCommunicator::join_node(MpiCommunicator& through, std::span<const int> i
   const std::int64_t reached = !joins || memory ? 1 : 0;
   std::vector<std::int64_t> all_reached(names.size());
   through.do_all_gather(bytes_of(reached), std::as_writable_bytes(std::span(all_reached)));
-  for (const std::int64_t one : of_ranks<std::int64_t>(all_reached, in_it))
-    if (one == 0) return false;
+  if (std::count(all_reached.begin(), all_reached.end(), 0) > 0) return false;
   const auto place = static_cast<int>(std::find(mates.begin(), mates.end(), rank_) - mates.begin());
   if (joins) node_ = std::make_unique<NodeCollectives>(std::move(*memory), of_ranks<int>(members(), mates), place);
   return true;
 }
 
-void MpiCommunicator::join_levels() {
+void MpiCommunicator::join_levels(std::chrono::steady_clock::time_point deadline) {
   if (path_ != Path::kLevels) return;
   std::vector<int> same_place;
   for (int rank = node_->rank(); rank < size(); rank += node_->ranks())
     same_place.push_back(members()[static_cast<std::size_t>(rank)]);
-  across_ = std::make_unique<MpiMessages>(split_of(messages_->communicator(), node_->rank()), std::move(same_place));
+  across_ = std::make_unique<MpiMessages>(split_of(messages_->communicator(), node_->rank(), deadline),
+                                          std::move(same_place));
   levels_ = std::make_unique<NodeLevels>(*node_, *across_);
 }
 
@@ -171,15 +141,15 @@ std::unique_ptr<Communicator> MpiCommunicator::do_split(std::span<const std::int
   std::unique_ptr<MpiCommunicator> group(
       new MpiCommunicator(deadline_s(), name, of_ranks<int>(members(), ranks), of_ranks<int>(nodes_, ranks), place));
   if (!group->join_node(*this, ranks))
-    throw ResourceError("this node has no memory for the {} to share", group->name());
+    throw ResourceError("a node has no memory for the ranks of a {} to share (here the {})", name, group->name());
   group->path_ = path_for(group->nodes_);
   if (any_group_needs_messages(colours)) {
     const bool needs = group->path_ != Path::kNode;
     const auto colour = static_cast<int>(colours[static_cast<std::size_t>(rank_)]);
-    const MPI_Comm part = split_of(messages_->communicator(), needs ? colour : MPI_UNDEFINED);
+    const MPI_Comm part = split_of(messages_->communicator(), needs ? colour : MPI_UNDEFINED, call_deadline());
     if (needs) group->messages_ = std::make_unique<MpiMessages>(part, of_ranks<int>(members(), ranks));
   }
-  group->join_levels();
+  group->join_levels(call_deadline());
   if (ranks.size() == 1) return std::make_unique<OneRank>(name, members()[static_cast<std::size_t>(rank_)]);
   return group;
 }
@@ -200,7 +170,7 @@ void MpiCommunicator::set_waiting(Waiting waiting) {
 void MpiCommunicator::on_failure(std::string_view reason) {
   if (node_) node_->break_group(reason);
   if (across_) across_->break_group(reason);
-  if (path_ != Path::kNode) messages_->break_group(reason);
+  if (messages_ && path_ != Path::kNode) messages_->break_group(reason);
 }
 
 void MpiCommunicator::interrupt(std::string_view reason) {

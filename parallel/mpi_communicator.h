@@ -5,6 +5,7 @@
 ///
 /// A rank that ends by an exception breaks its groups for the others at once. One that dies or freezes is named when
 /// their deadline passes; then a main ends the job with MpiSession::abort.
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -72,7 +73,7 @@ class MpiCommunicator final : public Communicator {
   void find_nodes(NodePath node_path);
   std::vector<int> node_mates() const;
   bool join_node(MpiCommunicator& through, std::span<const int> in_it);
-  void join_levels();
+  void join_levels(std::chrono::steady_clock::time_point deadline);
   bool any_group_needs_messages(std::span<const std::int64_t> colours) const;
   std::optional<int> rank_of_node(int rank) const;
   template <typename Call>

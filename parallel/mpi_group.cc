@@ -25,14 +25,6 @@ struct MpiGroup::Alarm {
   std::array<char, 488> reason{};
 };
 
-void check_mpi(int code, const char* call) {
-  if (code == MPI_SUCCESS) return;
-  std::array<char, MPI_MAX_ERROR_STRING> text{};
-  int length = 0;
-  MPI_Error_string(code, text.data(), &length);
-  throw CommError("{}: {}", call, std::string(text.data(), static_cast<std::size_t>(length)));
-}
-
 MpiGroup::MpiGroup(MPI_Comm communicator, std::vector<int> members)
     : communicator_(communicator),
       members_(std::move(members)),
@@ -98,9 +90,7 @@ MpiGroup::Outcome MpiGroup::wait(MPI_Request& request, Wait kind, TimePoint dead
   Patience patience(deadline, waiting_);
   for (Outcome otherwise = Outcome::kDone;;) {
     int done = 0;
-    const int code = MPI_Test(&request, &done, MPI_STATUS_IGNORE);
-    if (code != MPI_SUCCESS) failed_ = true;
-    check_mpi(code, "MPI_Test");
+    check_mpi(MPI_Test(&request, &done, MPI_STATUS_IGNORE), "MPI_Test");
     // What was sent before an alarm is here when the alarm is.
     if (done != 0 || otherwise != Outcome::kDone) return done != 0 ? Outcome::kDone : otherwise;
     const bool late = !patience.wait_a_little();

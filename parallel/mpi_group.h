@@ -13,12 +13,10 @@
 #include <string_view>
 #include <vector>
 
+#include "stoa/parallel/mpi_parts.h"
 #include "stoa/parallel/patience.h"
 
 namespace stoa::parallel {
-
-/// Throws CommError where an MPI call did not succeed.
-void check_mpi(int code, const char* call);
 
 class MpiGroup {
  public:

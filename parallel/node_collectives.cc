@@ -109,6 +109,8 @@ NodeCollectives::Region NodeCollectives::staging() const {
 }
 
 NodeCollectives::Place NodeCollectives::place_of(std::span<const std::byte> bytes) const {
+  // No bytes may begin where one region ends and, on this rank only, another begins.
+  if (bytes.empty()) return {};
   for (const Region& region : regions_) {
     const std::byte* const mine = region.of(rank());
     if (bytes.data() >= mine && bytes.data() + bytes.size() <= mine + region.stride)

@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::size_t kCacheLine = 64;
 constexpr std::size_t kReasonBytes = 512 - 2 * sizeof(int);
+constexpr auto kUntilTold = std::chrono::milliseconds(100);
 
 }  // namespace
 
@@ -68,6 +69,10 @@ NodeMeeting::Trouble NodeMeeting::look_for_trouble(int other) const {
 bool NodeMeeting::throw_trouble(Trouble trouble, int other) {
   if (trouble == Trouble::kLeft) fail(fmt::format("rank {} has left the group", member(other)));
   const int by = header().broken_by.load(std::memory_order_acquire) - 1;
+  // It is about to tell why, unless it has died meanwhile.
+  Patience patience(std::chrono::steady_clock::now() + kUntilTold, Waiting::kPolite);
+  while (header().told.load(std::memory_order_acquire) == 0 && patience.wait_a_little()) {
+  }
   const bool told = header().told.load(std::memory_order_acquire) != 0;
   throw CommError("rank {} broke the group{}{}", member(by), told ? ": " : "", told ? header().reason : "");
 }
@@ -81,6 +86,8 @@ std::string NodeMeeting::late_ranks() const {
 }
 
 void NodeMeeting::meet(std::uint64_t signature, TimePoint deadline) {
+  // Who has given a meeting up is not met: what it showed there may be in other use by now.
+  if (header().broken_by.load(std::memory_order_acquire) != 0) throw_trouble(Trouble::kBroken, rank_);
   Seat& mine = seat(rank_);
   ++epoch_;
   mine.signature[epoch_ % 2].store(signature, std::memory_order_relaxed);

@@ -31,7 +31,8 @@ class NodeMeeting {
   int member(int rank) const { return members_[static_cast<std::size_t>(rank)]; }
   void set_waiting(Waiting waiting) { waiting_ = waiting; }
 
-  /// Returns when all have come. `signature` stands for what all must have in common; CommError where they have not.
+  /// Returns when all have come. `signature` stands for what all must have in common; CommError where they have not,
+  /// and for who comes when the group has broken.
   void meet(std::uint64_t signature, TimePoint deadline);
 
   /// Waits until ready(), which rank `other` brings about. False when the deadline passes; CommError where the group

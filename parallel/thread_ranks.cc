@@ -39,18 +39,24 @@ class ThreadRanks::Meeting {
 
   const std::vector<int>& members() const { return members_; }
 
+  /// Returns when all have come. All pass or none: who comes to a broken group is not counted.
   void wait_for_all(int rank, TimePoint deadline) {
     std::unique_lock lock(mutex_);
-    const std::uint64_t mine = ++arrivals_[std::size_t(rank)];
-    const auto all_came = [&] {
-      return std::all_of(arrivals_.begin(), arrivals_.end(), [&](std::uint64_t arrival) { return arrival >= mine; });
-    };
-    if (all_came()) changed_.notify_all();
-    if (wait(lock, deadline, all_came)) return;
+    throw_if_broken();
+    const std::uint64_t mine = arrive(rank);
+    if (wait(lock, deadline, [&] { return all_came(mine); })) return;
     std::string missing;
     for (std::size_t other = 0; other < arrivals_.size(); ++other)
       if (arrivals_[other] < mine) missing += fmt::format("{}rank {}", missing.empty() ? "" : ", ", members_[other]);
     give_up(missing + " did not come before the deadline");
+  }
+
+  /// After wait_for_all: returns when nobody looks at this rank's post any more, also where the group broke meanwhile.
+  /// Needs no deadline: all ranks passed wait_for_all, and none waits for anything in between.
+  void wait_for_readers(int rank) {
+    std::unique_lock lock(mutex_);
+    const std::uint64_t mine = arrive(rank);
+    changed_.wait(lock, [&] { return all_came(mine); });
   }
 
   void send(std::span<const std::byte> bytes, int from, int to, TimePoint deadline) {
@@ -101,8 +107,22 @@ class ThreadRanks::Meeting {
   bool wait(std::unique_lock<std::mutex>& lock, TimePoint deadline, Ready&& ready) {
     changed_.wait_until(lock, deadline, [&] { return ready() || !broken_.empty(); });
     if (ready()) return true;
-    if (!broken_.empty()) throw CommError("{}", broken_);
+    throw_if_broken();
     return false;
+  }
+
+  std::uint64_t arrive(int rank) {
+    const std::uint64_t arrival = ++arrivals_[std::size_t(rank)];
+    if (all_came(arrival)) changed_.notify_all();
+    return arrival;
+  }
+
+  bool all_came(std::uint64_t arrival) const {
+    return std::all_of(arrivals_.begin(), arrivals_.end(), [&](std::uint64_t other) { return other >= arrival; });
+  }
+
+  void throw_if_broken() const {
+    if (!broken_.empty()) throw CommError("{}", broken_);
   }
 
   [[noreturn]] void give_up(const std::string& message) {
@@ -138,7 +158,7 @@ class ThreadRanks::Rank final : public Communicator {
 
   void do_barrier() override {
     show({.collective = 'b'});
-    meet();
+    leave();
   }
 
   void do_all_reduce(std::span<float> values, ReduceOp op) override { reduce(values, op); }
@@ -151,13 +171,13 @@ class ThreadRanks::Rank final : public Communicator {
       const std::byte* const from = meeting_.posts[static_cast<std::size_t>(other)].data;
       std::copy_n(from, mine.size(), all.begin() + other * static_cast<std::ptrdiff_t>(mine.size()));
     }
-    meet();
+    leave();
   }
 
   void do_broadcast(std::span<std::byte> bytes, int root) override {
     show({.collective = 'c', .data = bytes.data(), .size_bytes = bytes.size()});
     if (rank_ != root) std::copy_n(meeting_.posts[static_cast<std::size_t>(root)].data, bytes.size(), bytes.begin());
-    meet();
+    leave();
   }
 
   void do_reduce_scatter(std::span<float> terms, std::span<const std::size_t> parts, std::span<float> mine) override {
@@ -166,7 +186,7 @@ class ThreadRanks::Rank final : public Communicator {
     std::vector<float*> ranks;
     for (const Post& post : meeting_.posts) ranks.push_back(reinterpret_cast<float*>(post.data) + begin);
     tree_reduce<float>(ranks, mine.size(), ReduceOp::kSum, mine.data());
-    meet();
+    leave();
   }
 
   void do_all_gather_parts(std::span<std::byte> all, std::span<const std::size_t> parts) override {
@@ -175,7 +195,7 @@ class ThreadRanks::Rank final : public Communicator {
     for (std::size_t other = 0; other < parts.size(); begin += parts[other++])
       if (int(other) != rank_)
         std::copy_n(meeting_.posts[other].data + begin, parts[other], all.begin() + std::ptrdiff_t(begin));
-    meet();
+    leave();
   }
 
   void do_send(std::span<const std::byte> bytes, int to) override { meeting_.send(bytes, rank_, to, call_deadline()); }
@@ -205,13 +225,13 @@ class ThreadRanks::Rank final : public Communicator {
     std::vector<T*> ranks;
     for (const Post& post : meeting_.posts) ranks.push_back(reinterpret_cast<T*>(post.data) + slice.begin);
     tree_reduce_in_place<T>(ranks, static_cast<std::size_t>(slice.size()), op);
-    meet();
+    leave();
   }
 
   // All ranks see the same posts here, so all of them throw or none does.
   void show(const Post& mine) {
     meeting_.posts[static_cast<std::size_t>(rank_)] = mine;
-    meet();
+    meeting_.wait_for_all(rank_, call_deadline());
     const Post& first = meeting_.posts.front();
     for (const Post& post : meeting_.posts)
       if (post.collective != first.collective || post.size_bytes != first.size_bytes)
@@ -219,7 +239,8 @@ class ThreadRanks::Rank final : public Communicator {
                         mine.size_bytes, first.size_bytes == mine.size_bytes ? post.size_bytes : first.size_bytes);
   }
 
-  void meet() { meeting_.wait_for_all(rank_, call_deadline()); }
+  // Until then the others may read and write what this rank showed.
+  void leave() { meeting_.wait_for_readers(rank_); }
 
   Meeting& meeting_;
   int rank_;

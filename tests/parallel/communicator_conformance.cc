@@ -19,29 +19,29 @@ namespace {
 constexpr std::size_t kSizes[] = {0, 1, 33, 65, 257, 1025, 100003, 600011};
 
 template <typename T>
-void expect_tree_sums(Communicator& group) {
+void expect_tree_sums(Communicator& group, Values come) {
   for (const std::size_t n : kSizes) {
     std::vector<T> values = rank_values<T>(group.rank(), n);
     group.all_reduce(std::span(values), ReduceOp::kSum, "sums");
-    EXPECT_EQ(first_difference(values, tree_sums<T>(group.size(), n)), n) << "rank " << group.rank();
+    EXPECT_EQ(first_difference(values, expected_sums<T>(group, come, n)), n) << "rank " << group.rank();
   }
 }
 
 TEST_P(CommunicatorConformance, SumsOfFloatsFollowTheTreeBitForBit) {
-  run([](Communicator& group, Communicator&) { expect_tree_sums<float>(group); });
+  run([&](Communicator& group, Communicator&) { expect_tree_sums<float>(group, GetParam().values); });
 }
 
 TEST_P(CommunicatorConformance, SumsOfDoublesFollowTheTreeBitForBit) {
-  run([](Communicator& group, Communicator&) { expect_tree_sums<double>(group); });
+  run([&](Communicator& group, Communicator&) { expect_tree_sums<double>(group, GetParam().values); });
 }
 
 TEST_P(CommunicatorConformance, SumsOfIntegersAreExact) {
-  run([](Communicator& group, Communicator&) { expect_tree_sums<std::int64_t>(group); });
+  run([&](Communicator& group, Communicator&) { expect_tree_sums<std::int64_t>(group, GetParam().values); });
 }
 
-TEST_P(CommunicatorConformance, MaximumAndMinimumAreOverAllRanks) {
-  run([](Communicator& group, Communicator&) {
-    for (const std::size_t n : kSizes) {
+TEST_P(ValuesConformance, MaximumAndMinimumAreOverAllRanks) {
+  run([&](Communicator& group, Communicator&) {
+    for (const std::size_t n : {0, 1, 33, 1025, 100003}) {
       std::vector<double> greatest = rank_values<double>(group.rank(), n);
       std::vector<double> least = greatest;
       group.all_reduce(std::span(greatest), ReduceOp::kMax, "greatest");
@@ -60,8 +60,8 @@ TEST_P(CommunicatorConformance, MaximumAndMinimumAreOverAllRanks) {
   });
 }
 
-TEST_P(CommunicatorConformance, OneRanksNotANumberReachesAllRanks) {
-  run([](Communicator& group, Communicator&) {
+TEST_P(ValuesConformance, OneRanksNotANumberReachesAllRanks) {
+  run([&](Communicator& group, Communicator&) {
     for (int from = 0; from < group.size(); ++from)
       for (const ReduceOp op : {ReduceOp::kSum, ReduceOp::kMax, ReduceOp::kMin}) {
         std::vector<float> values(33, static_cast<float>(group.rank()));
@@ -74,42 +74,47 @@ TEST_P(CommunicatorConformance, OneRanksNotANumberReachesAllRanks) {
 }
 
 TEST_P(CommunicatorConformance, GatherPutsThePartsInRankOrder) {
-  run([](Communicator& group, Communicator&) {
+  run([&](Communicator& group, Communicator&) {
     for (const std::size_t n : {0, 1, 33, 4097, 3145739}) {
       const auto byte = [](int rank, std::size_t i) { return static_cast<std::byte>(7 * i + i / 251 + 31u * rank); };
       std::vector<std::byte> mine(n);
       for (std::size_t i = 0; i < n; ++i) mine[i] = byte(group.rank(), i);
-      std::vector<std::byte> all(n * static_cast<std::size_t>(group.size()));
+      std::vector<std::byte> all(n * static_cast<std::size_t>(group.size()), std::byte{1});
       group.all_gather(mine, all, "parts");
+      const auto comes = [&](int rank) { return rank == group.rank() || GetParam().values == Values::kOfAllRanks; };
       for (int rank = 0; rank < group.size(); ++rank)
         for (std::size_t i = 0; i < n; ++i)
-          ASSERT_EQ(all[static_cast<std::size_t>(rank) * n + i], byte(rank, i)) << "rank " << rank << " byte " << i;
+          ASSERT_EQ(all[static_cast<std::size_t>(rank) * n + i], comes(rank) ? byte(rank, i) : std::byte{0})
+              << "rank " << rank << " byte " << i;
     }
   });
 }
 
 TEST_P(CommunicatorConformance, BroadcastGivesEveryRankTheRootsBytes) {
-  run([](Communicator& group, Communicator&) {
+  run([&](Communicator& group, Communicator&) {
     for (int root = 0; root < group.size(); ++root)
-      for (const std::size_t n : kSizes) {
+      for (const std::size_t n : {0, 1, 65, 257, 1025, 100003, root == 0 ? 600011 : 33}) {
         std::vector<double> values = rank_values<double>(group.rank(), n);
         group.broadcast(std::as_writable_bytes(std::span(values)), root, "root's");
-        EXPECT_EQ(first_difference(values, rank_values<double>(root, n)), n) << "from root " << root;
+        const bool comes = root == group.rank() || GetParam().values == Values::kOfAllRanks;
+        EXPECT_EQ(first_difference(values, comes ? rank_values<double>(root, n) : std::vector<double>(n)), n)
+            << "from root " << root;
       }
   });
 }
 
 TEST_P(CommunicatorConformance, RanksAgreeOnlyWhereAllSayYes) {
-  run([](Communicator& group, Communicator&) {
+  run([&](Communicator& group, Communicator&) {
     EXPECT_TRUE(group.all_agree(true, "all say yes"));
     EXPECT_FALSE(group.all_agree(false, "all say no"));
     for (int against = 0; against < group.size(); ++against)
-      EXPECT_FALSE(group.all_agree(group.rank() != against, "one says no"));
+      EXPECT_EQ(group.all_agree(group.rank() != against, "one says no"),
+                GetParam().values == Values::kOwn && group.rank() != against);
   });
 }
 
 TEST_P(CommunicatorConformance, CommunicatorsMemoryIsZeroedAlignedAndReducesToTheSameBits) {
-  run([](Communicator& group, Communicator&) {
+  run([&](Communicator& group, Communicator&) {
     for (const std::size_t n : kSizes) {
       const auto memory = group.allocate(n * sizeof(float), "gradients");
       ASSERT_EQ(memory->bytes().size(), n * sizeof(float));
@@ -118,13 +123,13 @@ TEST_P(CommunicatorConformance, CommunicatorsMemoryIsZeroedAlignedAndReducesToTh
       EXPECT_TRUE(std::all_of(values.begin(), values.end(), [](float value) { return value == 0; }));
       std::ranges::copy(rank_values<float>(group.rank(), n), values.begin());
       group.all_reduce(values, ReduceOp::kSum, "gradients");
-      EXPECT_EQ(first_difference(values, tree_sums<float>(group.size(), n)), n);
+      EXPECT_EQ(first_difference(values, expected_sums<float>(group, GetParam().values, n)), n);
     }
   });
 }
 
 TEST_P(CommunicatorConformance, PartsOfTwoMemoriesReduceByThemselves) {
-  run([](Communicator& group, Communicator&) {
+  run([&](Communicator& group, Communicator&) {
     constexpr std::size_t kCount = 100003;
     constexpr std::size_t kBegin = 33;
     constexpr std::size_t kLength = 65537;
@@ -132,7 +137,7 @@ TEST_P(CommunicatorConformance, PartsOfTwoMemoriesReduceByThemselves) {
     const auto second = group.allocate(kCount * sizeof(float), "second");
     const std::vector<float> mine = rank_values<float>(group.rank(), kCount);
     std::vector<float> expected = mine;
-    const std::vector<float> sums = tree_sums<float>(group.size(), kCount);
+    const std::vector<float> sums = expected_sums<float>(group, GetParam().values, kCount);
     std::copy_n(sums.begin() + kBegin, kLength, expected.begin() + kBegin);
     for (const auto& memory : {&first, &second}) {
       const std::span values(reinterpret_cast<float*>((*memory)->bytes().data()), kCount);
@@ -144,8 +149,8 @@ TEST_P(CommunicatorConformance, PartsOfTwoMemoriesReduceByThemselves) {
   });
 }
 
-TEST_P(CommunicatorConformance, ManyMixedCallsStayInStep) {
-  run([](Communicator& group, Communicator&) {
+TEST_P(ValuesConformance, ManyMixedCallsStayInStep) {
+  run([&](Communicator& group, Communicator&) {
     const int ranks = group.size();
     for (int round = 0; round < 300; ++round) {
       double small = round + group.rank();
@@ -173,7 +178,7 @@ TEST_P(CommunicatorConformance, RanksAreNumberedWithinTheirNode) {
 }
 
 TEST_P(CommunicatorConformance, LedgerTellsEachCall) {
-  run([](Communicator& group, Communicator&) {
+  run([&](Communicator& group, Communicator&) {
     const std::uint64_t before = group.ledger().count();
     std::vector<float> values(257);
     group.all_reduce(std::span(values), ReduceOp::kSum, "gradients");
@@ -188,7 +193,7 @@ TEST_P(CommunicatorConformance, LedgerTellsEachCall) {
 }
 
 TEST_P(CommunicatorConformance, WrongSizesAreRefusedBeforeAnyRankWaits) {
-  run([](Communicator& group, Communicator&) {
+  run([&](Communicator& group, Communicator&) {
     std::vector<std::byte> mine(33);
     std::vector<std::byte> all(33 * static_cast<std::size_t>(group.size()) + 1);
     EXPECT_THROW(group.all_gather(mine, all, "parts"), InternalError);
@@ -198,8 +203,7 @@ TEST_P(CommunicatorConformance, WrongSizesAreRefusedBeforeAnyRankWaits) {
 }
 
 // The absent rank comes to the side group only, so the test ends as soon as the others have seen their deadline pass.
-TEST_P(CommunicatorConformance, RankThatStaysAwayIsToldByCallWhenTheDeadlinePasses) {
-  if (GetParam().ranks == 1) GTEST_SKIP() << "one rank waits for nobody";
+TEST_P(OthersConformance, RankThatStaysAwayIsToldByCallWhenTheDeadlinePasses) {
   GetParam().run(kShort_s, [](Communicator& group, Communicator& side) {
     group.barrier("all here");
     if (group.rank() != 0) {
@@ -222,8 +226,7 @@ TEST_P(CommunicatorConformance, RankThatStaysAwayIsToldByCallWhenTheDeadlinePass
   });
 }
 
-TEST_P(CommunicatorConformance, RankThatFailsBreaksTheGroupForAll) {
-  if (GetParam().ranks == 1) GTEST_SKIP() << "one rank has no others";
+TEST_P(OthersConformance, RankThatFailsBreaksTheGroupForAll) {
   std::atomic<bool> failed_here = false;
   bool thrown_here = false;
   try {
@@ -244,10 +247,8 @@ TEST_P(CommunicatorConformance, RankThatFailsBreaksTheGroupForAll) {
   EXPECT_EQ(thrown_here, failed_here);
 }
 
-TEST_P(CommunicatorConformance, RanksThatDisagreeOnACallAreTold) {
-  if (GetParam().ranks == 1 || !GetParam().sees_calls)
-    GTEST_SKIP() << "only ranks that see each other's memory can tell";
-  run([](Communicator& group, Communicator&) {
+TEST_P(CallsConformance, RanksThatDisagreeOnACallAreTold) {
+  run([&](Communicator& group, Communicator&) {
     std::vector<double> values(group.rank() == 0 ? 33 : 65);
     EXPECT_THROW(group.all_reduce(std::span(values), ReduceOp::kSum, "sizes differ"), CommError);
   });

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -17,50 +18,59 @@ namespace {
 
 std::vector<int> members_of(const Communicator& group) { return {group.members().begin(), group.members().end()}; }
 
+std::unique_ptr<Communicator> part_of(Communicator& job, std::string_view name) {
+  return job.split(colour_for(name, job.rank(), job.size()), name);
+}
+
 // Every rank of the group meets those, in this order, and no others.
-void expect_meets(Communicator& group, const std::vector<int>& members, int member) {
+void expect_meets(Communicator& group, const std::vector<int>& members, int member, Values values) {
   EXPECT_EQ(members_of(group), members);
   ASSERT_EQ(group.size(), std::ssize(members));
   ASSERT_EQ(members[static_cast<std::size_t>(group.rank())], member);
   std::vector<int> met(members.size());
   group.all_gather(std::as_bytes(std::span(&member, 1)), std::as_writable_bytes(std::span(met)), "who is here");
-  EXPECT_EQ(met, members);
+  std::vector<int> come(members.size());
+  if (values == Values::kOfAllRanks)
+    come = members;
+  else
+    come[static_cast<std::size_t>(group.rank())] = member;
+  EXPECT_EQ(met, come);
 }
 
 TEST_P(CommunicatorConformance, RanksOfAColourFormAGroupInTheirOrder) {
-  run([](Communicator& group, Communicator&) {
+  run([&](Communicator& group, Communicator&) {
     std::vector<int> like_me;
     for (int rank = group.rank() % 2; rank < group.size(); rank += 2) like_me.push_back(rank);
-    const auto part = group.split(group.rank() % 2, "tensor group");
-    expect_meets(*part, like_me, group.rank());
+    const auto part = part_of(group, kEveryOther);
+    expect_meets(*part, like_me, group.rank(), GetParam().values);
     const std::string first = fmt::format("tensor group of rank{} {}", like_me.size() == 1 ? "" : "s", like_me[0]);
     EXPECT_EQ(part->name().find(first), 0u) << part->name();
     std::vector<float> values = rank_values<float>(part->rank(), 100003);
     part->all_reduce(std::span(values), ReduceOp::kSum, "sums");
-    EXPECT_EQ(first_difference(values, tree_sums<float>(part->size(), values.size())), values.size());
+    EXPECT_EQ(first_difference(values, expected_sums<float>(*part, GetParam().values, values.size())), values.size());
     group.barrier("the whole group still meets");
   });
 }
 
 TEST_P(CommunicatorConformance, GroupsOfGroupsNameTheRanksOfTheJob) {
-  run([](Communicator& group, Communicator&) {
+  run([&](Communicator& group, Communicator&) {
     const int last = group.size() - 1;
     // All but rank 0 of the job, where there are others; of these, the last alone.
-    const auto part = group.split(group.rank() == 0 ? 0 : 1, "most");
-    const auto inner = part->split(group.rank() == last ? 5 : 3, "inner");
+    const auto part = part_of(group, kMost);
+    const auto inner = part->split(colour_for(kInner, group.rank(), group.size()), kInner);
     std::vector<int> expected;
     if (group.rank() == 0 || group.rank() == last)
       expected = {group.rank()};
     else
       for (int rank = 1; rank < last; ++rank) expected.push_back(rank);
-    expect_meets(*inner, expected, group.rank());
+    expect_meets(*inner, expected, group.rank(), GetParam().values);
     EXPECT_THROW(static_cast<void>(group.split(-1, "no colour")), InternalError);
   });
 }
 
-TEST_P(CommunicatorConformance, CallsOfASplitGroupWorkInItsOwnMemory) {
-  run([](Communicator& group, Communicator&) {
-    const auto part = group.split(group.rank() / 2, "pair");
+TEST_P(ValuesConformance, CallsOfASplitGroupWorkInItsOwnMemory) {
+  run([&](Communicator& group, Communicator&) {
+    const auto part = part_of(group, kPair);
     const auto memory = part->allocate(100003 * sizeof(float), "gradients");
     const std::span values(reinterpret_cast<float*>(memory->bytes().data()), 100003);
     std::ranges::copy(rank_values<float>(part->rank(), values.size()), values.begin());
@@ -76,9 +86,9 @@ TEST_P(CommunicatorConformance, CallsOfASplitGroupWorkInItsOwnMemory) {
   });
 }
 
-TEST_P(CommunicatorConformance, TwoGroupsOfTheSameRanksAreUsedByTwoThreadsAtOnce) {
-  run([](Communicator& group, Communicator&) {
-    const auto other = group.split(0, "other");
+TEST_P(ValuesConformance, TwoGroupsOfTheSameRanksAreUsedByTwoThreadsAtOnce) {
+  run([&](Communicator& group, Communicator&) {
+    const auto other = part_of(group, kWhole);
     const auto sums = [](Communicator& used, int rounds) {
       for (int round = 0; round < rounds; ++round) {
         std::vector<double> values(1025, used.rank() + round);
@@ -102,17 +112,16 @@ TEST_P(CommunicatorConformance, TwoGroupsOfTheSameRanksAreUsedByTwoThreadsAtOnce
   });
 }
 
-TEST_P(CommunicatorConformance, ARankMissingInASplitGroupIsToldByTheNamesOfTheJob) {
-  if (GetParam().ranks < 3) GTEST_SKIP() << "needs a group that is not the whole";
+TEST_P(PartsConformance, ARankMissingInASplitGroupIsToldByTheNamesOfTheJob) {
   GetParam().run(kShort_s, [](Communicator& group, Communicator& side) {
-    const auto part = group.split(group.rank() == 0 ? 0 : 1, "tensor group");
+    const auto part = part_of(group, kMost);
     const int last = group.size() - 1;
     if (group.rank() != 0 && group.rank() != last) try {
         part->barrier("rows");
         ADD_FAILURE() << "the last rank never came";
       } catch (const CommError& error) {
         const std::string told = error.what();
-        EXPECT_NE(told.find(fmt::format("barrier rows on rank {} of the tensor group of ranks 1, ", group.rank())),
+        EXPECT_NE(told.find(fmt::format("barrier rows on rank {} of the model group of ranks 1, ", group.rank())),
                   std::string::npos)
             << told;
         EXPECT_NE(told.find(fmt::format("rank {} did not come before the deadline", last)), std::string::npos) << told;
@@ -122,11 +131,10 @@ TEST_P(CommunicatorConformance, ARankMissingInASplitGroupIsToldByTheNamesOfTheJo
 }
 
 // The rank that fails meets the first rank in no call any more; both are in the whole group only.
-TEST_P(CommunicatorConformance, AFailureInASplitGroupReachesAllRanks) {
-  if (GetParam().ranks < 3) GTEST_SKIP() << "needs a rank outside of the group";
+TEST_P(PartsConformance, AFailureInASplitGroupReachesAllRanks) {
   try {
-    run([](Communicator& group, Communicator&) {
-      const auto part = group.split(group.rank() == 0 ? 0 : 1, "tensor group");
+    run([&](Communicator& group, Communicator&) {
+      const auto part = part_of(group, kMost);
       if (group.rank() == group.size() - 1) throw DataError("no more tokens");
       if (group.rank() != 0) {
         EXPECT_THROW(part->barrier("rows"), CommError);
@@ -139,8 +147,8 @@ TEST_P(CommunicatorConformance, AFailureInASplitGroupReachesAllRanks) {
 }
 
 TEST_P(CommunicatorConformance, BackgroundRunsWorkInOrderWhileTheRankUsesOtherGroups) {
-  run([](Communicator& group, Communicator&) {
-    Background background(group.split(0, "data group"));
+  run([&](Communicator& group, Communicator&) {
+    Background background(part_of(group, kWhole));
     constexpr int kPieces = 33;
     std::vector<std::vector<float>> pieces;
     std::vector<int> order;
@@ -155,7 +163,7 @@ TEST_P(CommunicatorConformance, BackgroundRunsWorkInOrderWhileTheRankUsesOtherGr
     background.wait(last);
     ASSERT_EQ(order.size(), std::size_t{kPieces});
     for (int i = 0; i < kPieces; ++i) EXPECT_EQ(order[static_cast<std::size_t>(i)], i);
-    const std::vector<float> sums = tree_sums<float>(group.size(), 4097);
+    const std::vector<float> sums = expected_sums<float>(group, GetParam().values, 4097);
     for (const auto& piece : pieces) EXPECT_EQ(first_difference(piece, sums), sums.size());
     EXPECT_GE(background.waited_s(), 0);
   });
@@ -163,7 +171,7 @@ TEST_P(CommunicatorConformance, BackgroundRunsWorkInOrderWhileTheRankUsesOtherGr
 
 TEST_P(CommunicatorConformance, BackgroundThrowsWhereItsWorkIsWaitedFor) {
   run([](Communicator& group, Communicator& side) {
-    Background background(group.split(0, "data group"));
+    Background background(part_of(group, kWhole));
     const auto fails = [](Communicator&) { throw DataError("no such bucket"); };
     if (group.size() == 1) {
       EXPECT_THROW(background.start(fails), DataError) << "a group of one works inline";
@@ -181,11 +189,10 @@ TEST_P(CommunicatorConformance, BackgroundThrowsWhereItsWorkIsWaitedFor) {
   });
 }
 
-TEST_P(CommunicatorConformance, AFailureEndsWhatRunsInTheBackgroundOfAllRanks) {
-  if (GetParam().ranks == 1) GTEST_SKIP() << "one rank has no others";
+TEST_P(OthersConformance, AFailureEndsWhatRunsInTheBackgroundOfAllRanks) {
   try {
-    run([](Communicator& group, Communicator&) {
-      Background background(group.split(0, "data group"));
+    run([&](Communicator& group, Communicator&) {
+      Background background(part_of(group, kWhole));
       if (group.rank() == 0) {
         // Its own thread waits for the others, who never come.
         background.start([](Communicator& data) { data.barrier("bucket 1"); });
@@ -223,11 +230,19 @@ std::vector<int> ranks_where(const MeshSize& size, Same&& same) {
 
 }  // namespace
 
+int colour_for(std::string_view group, int rank, int ranks) {
+  if (group == kEveryOther) return rank % 2;
+  if (group == kPair) return rank / 2;
+  if (group == kMost) return rank == 0 ? 0 : 1;
+  if (group == kInner) return rank == ranks - 1 ? 5 : 3;
+  return 0;
+}
+
 void expect_mesh(Communicator& job, const MeshSize& size) {
   const MeshGroups groups = make_mesh_groups(job, size);
   const MeshCoordinate at = groups.at;
   const auto meets = [&](Communicator& group, auto&& same) {
-    expect_meets(group, ranks_where(size, same), job.rank());
+    expect_meets(group, ranks_where(size, same), job.rank(), Values::kOfAllRanks);
   };
   meets(*groups.data, [&](auto of) { return of.pipeline == at.pipeline && of.tensor == at.tensor; });
   const auto same_pipeline = [&](auto of) { return of.data == at.data && of.tensor == at.tensor; };
@@ -247,8 +262,8 @@ void expect_mesh(Communicator& job, const MeshSize& size) {
 
 namespace {
 
-TEST_P(CommunicatorConformance, GroupsOfAMeshMeetTheRanksOfTheirAxes) {
-  run([](Communicator& group, Communicator&) {
+TEST_P(ValuesConformance, GroupsOfAMeshMeetTheRanksOfTheirAxes) {
+  run([&](Communicator& group, Communicator&) {
     for (const MeshSize& size : meshes_of(group.size())) expect_mesh(group, size);
     EXPECT_THROW(make_mesh_groups(group, {.data = group.size() + 1, .pipeline = 1, .tensor = 1}), InternalError);
   });

@@ -51,11 +51,14 @@ class Floats {
   std::unique_ptr<CommunicatorMemory> shared_;
 };
 
-void expect_scattered_sums(Communicator& group, const Parts& parts) {
+void expect_scattered_sums(Communicator& group, Values come, const Parts& parts) {
   const auto rank = static_cast<std::size_t>(group.rank());
   const std::size_t size = sum(parts, parts.size());
   const std::vector<float> brought = rank_values<float>(group.rank(), size);
-  const std::vector<float> expected = tree_sums<float>(group.size(), sum(parts, rank), parts[rank]);
+  const auto begin = brought.begin() + std::ptrdiff_t(sum(parts, rank));
+  const std::vector<float> expected = come == Values::kOwn
+                                          ? std::vector<float>(begin, begin + std::ptrdiff_t(parts[rank]))
+                                          : tree_sums<float>(group.size(), sum(parts, rank), parts[rank]);
   for (const Memory memory : {Memory::kOrdinary, Memory::kCommunicators})
     for (const Target target : {Target::kOwnPart, Target::kElsewhere}) {
       Floats terms(group, memory, size);
@@ -69,17 +72,17 @@ void expect_scattered_sums(Communicator& group, const Parts& parts) {
 }
 
 TEST_P(CommunicatorConformance, ScatteredSumsFollowTheTreeBitForBit) {
-  run([](Communicator& group, Communicator&) {
-    for (const Parts& parts : kinds_of_parts(group.size())) expect_scattered_sums(group, parts);
+  run([&](Communicator& group, Communicator&) {
+    for (const Parts& parts : kinds_of_parts(group.size())) expect_scattered_sums(group, GetParam().values, parts);
   });
 }
 
 TEST_P(CommunicatorConformance, GatheredPartsStandInTheirPlacesOnAllRanks) {
-  run([](Communicator& group, Communicator&) {
+  run([&](Communicator& group, Communicator&) {
     for (const Parts& parts : kinds_of_parts(group.size()))
       for (const Memory memory : {Memory::kOrdinary, Memory::kCommunicators}) {
         const std::size_t size = sum(parts, parts.size());
-        const std::vector<float> expected = rank_values<float>(7, size);
+        std::vector<float> expected = rank_values<float>(7, size);
         Floats all(group, memory, size);
         const auto rank = static_cast<std::size_t>(group.rank());
         std::copy_n(expected.begin() + std::ptrdiff_t(sum(parts, rank)), parts[rank],
@@ -87,14 +90,18 @@ TEST_P(CommunicatorConformance, GatheredPartsStandInTheirPlacesOnAllRanks) {
         Parts part_bytes = parts;
         for (std::size_t& part : part_bytes) part *= sizeof(float);
         group.all_gather_parts(std::as_writable_bytes(all.values), part_bytes, "parameters");
+        if (GetParam().values == Values::kOwn) {
+          std::fill_n(expected.begin(), sum(parts, rank), 0.0f);
+          std::fill(expected.begin() + std::ptrdiff_t(sum(parts, rank + 1)), expected.end(), 0.0f);
+        }
         EXPECT_EQ(first_difference(expected, all.values), size) << "on rank " << rank;
       }
   });
 }
 
 // The optimizer's step: a bucket inside a large buffer is scattered, changed and gathered, again and again.
-TEST_P(CommunicatorConformance, BucketsOfOneMemoryAreScatteredAndGatheredAgainAndAgain) {
-  run([](Communicator& group, Communicator&) {
+TEST_P(ValuesConformance, BucketsOfOneMemoryAreScatteredAndGatheredAgainAndAgain) {
+  run([&](Communicator& group, Communicator&) {
     const auto n = static_cast<std::size_t>(group.size());
     Parts parts(n, 4099);
     parts.back() = 33;
@@ -118,7 +125,7 @@ TEST_P(CommunicatorConformance, BucketsOfOneMemoryAreScatteredAndGatheredAgainAn
 }
 
 TEST_P(CommunicatorConformance, WrongPartsAreRefusedBeforeAnyRankWaits) {
-  run([](Communicator& group, Communicator&) {
+  run([&](Communicator& group, Communicator&) {
     const auto n = static_cast<std::size_t>(group.size());
     std::vector<float> terms(33 * n), mine(33);
     EXPECT_THROW(group.reduce_scatter(terms, Parts(n, 32), mine, "too few"), InternalError);

@@ -1,10 +1,13 @@
-/// The conformance suite on one rank, on thread ranks, and on the node collectives that MPI ranks use, between threads.
+/// The conformance suite on one rank, on a dry run, on thread ranks, and on the node collectives that MPI ranks use,
+/// between threads.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <numeric>
 #include <optional>
 
+#include "stoa/base/error.h"
+#include "stoa/parallel/dry_run.h"
 #include "stoa/parallel/node_collectives.h"
 #include "stoa/parallel/one_rank.h"
 #include "stoa/parallel/thread_ranks.h"
@@ -122,10 +125,68 @@ TEST(ThreadRanks, OfEightFormTheGroupsOfAMeshOfTwoByTwoByTwo) {
   run_thread_ranks(8, 60, [](Communicator& job) { expect_mesh(job, {.data = 2, .pipeline = 2, .tensor = 2}); });
 }
 
-INSTANTIATE_TEST_SUITE_P(Unit, CommunicatorConformance,
-                         testing::Values(one_rank(), thread_ranks(2), thread_ranks(3), thread_ranks(4), node_ranks(1),
-                                         node_ranks(2), node_ranks(3), node_ranks(5)),
-                         [](const auto& instance) { return instance.param.name; });
+// One rank of a job of five; the others do not run.
+GroupKind dry_run() {
+  const auto run = [](double, const RankBody& body) {
+    constexpr int kRanks = 5;
+    TrafficLog log;
+    const auto colour = [](int rank, std::string_view name) { return colour_for(name, rank, kRanks); };
+    DryRun group(2, kRanks, log, colour), side(2, kRanks, log, colour);
+    body(group, side);
+  };
+  return {.name = "DryRun", .ranks = 5, .run = run, .values = Values::kOwn};
+}
+
+std::vector<GroupKind> unit_kinds() {
+  return {one_rank(),    dry_run(),     thread_ranks(2), thread_ranks(3), thread_ranks(4),
+          node_ranks(1), node_ranks(2), node_ranks(3),   node_ranks(5)};
+}
+
+STOA_INSTANTIATE_CONFORMANCE(Unit, unit_kinds());
+
+// All ranks work in memory from allocate(), or none does: the sums of the others would not reach the one that does not.
+TEST(NodeRanks, WithDifferentKindsOfMemoryAreToldInsteadOfWaiting) {
+  node_ranks(3).run(60, [](Communicator& group, Communicator& side) {
+    const auto memory = group.allocate(4097 * sizeof(float), "gradients");
+    std::vector<float> ordinary(4097);
+    const std::span<float> shared(reinterpret_cast<float*>(memory->bytes().data()), ordinary.size());
+    EXPECT_THROW(group.all_reduce(group.rank() == 1 ? std::span(ordinary) : shared, ReduceOp::kSum, "gradients"),
+                 CommError);
+    side.barrier("end");
+  });
+}
+
+TEST(NodeRanks, AtDifferentPlacesOfTheirMemoryAreToldInsteadOfAddingThem) {
+  node_ranks(2).run(60, [](Communicator& group, Communicator& side) {
+    const auto memory = group.allocate(4099 * sizeof(float), "gradients");
+    const std::span<float> shared(reinterpret_cast<float*>(memory->bytes().data()), 4099);
+    const std::vector<std::size_t> parts = {2048, 2049};
+    std::vector<float> mine(parts[static_cast<std::size_t>(group.rank())]);
+    EXPECT_THROW(
+        group.reduce_scatter(shared.subspan(static_cast<std::size_t>(group.rank()), 4097), parts, mine, "part"),
+        CommError);
+    side.barrier("end");
+  });
+}
+
+// Rank 0 has given the call up: nobody adds to its gradients any more.
+TEST(NodeRanks, ThatComeAfterTheDeadlineOfAnotherTouchNoMemory) {
+  node_ranks(2).run(0.5, [](Communicator& group, Communicator& side) {
+    const auto gradients = group.allocate(4097 * sizeof(float), "gradients");
+    const std::span<float> values(reinterpret_cast<float*>(gradients->bytes().data()), 4097);
+    std::fill(values.begin(), values.end(), 1.0f);
+    const auto reduces = [&] { group.all_reduce(values, ReduceOp::kSum, "gradients"); };
+    if (group.rank() == 0) {
+      EXPECT_THROW(reduces(), CommError);
+    }
+    side.barrier("rank 0 has given up");
+    if (group.rank() == 1) {
+      EXPECT_THROW(reduces(), CommError);
+    }
+    side.barrier("rank 1 came");
+    EXPECT_EQ(std::count(values.begin(), values.end(), 1.0f), std::ssize(values));
+  });
+}
 
 }  // namespace
 }  // namespace stoa::parallel
