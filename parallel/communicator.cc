@@ -28,7 +28,15 @@ std::string full_name(std::string_view name, std::span<const int> members) {
 }  // namespace
 
 Communicator::Communicator(double deadline_s, std::string_view name, std::vector<int> members)
-    : deadline_s_(deadline_s), name_(full_name(name, members)), members_(std::move(members)) {}
+    : deadline_s_(deadline_s), name_(full_name(name, members)), members_(std::move(members)) {
+  join_book(std::make_shared<LedgerBook>());
+}
+
+// A group of one waits for nobody.
+void Communicator::join_book(std::shared_ptr<LedgerBook> book) {
+  book_ = std::move(book);
+  if (members_.size() > 1) book_->add(name_, ledger_);
+}
 
 void Communicator::begin_call(std::string_view collective, std::string_view what, std::size_t size_bytes) {
   if (is_broken())
@@ -36,7 +44,7 @@ void Communicator::begin_call(std::string_view collective, std::string_view what
                     members_[std::size_t(rank())], name_, broken_);
   call_collective_ = collective;
   call_what_ = what;
-  call_number_ = ledger_.begin(collective, what, size_bytes);
+  call_number_ = ledger_->begin(collective, what, size_bytes);
   call_deadline_ = std::chrono::steady_clock::now() + std::chrono::duration_cast<std::chrono::steady_clock::duration>(
                                                           std::chrono::duration<double>(deadline_s_));
 }
@@ -48,6 +56,8 @@ void Communicator::fail_call() {
   try {
     throw;
   } catch (const CommError& error) {
+    const bool told = dynamic_cast<const BrokenByAnother*>(&error) != nullptr;
+    book_->note(told ? GroupLoss::kTold : GroupLoss::kFound);
     broken_ = fmt::format("{}: {}", name, error.what());
     on_failure(error.what());
     throw CommError("{}", broken_);
@@ -123,6 +133,7 @@ std::unique_ptr<Communicator> Communicator::split(int colour, std::string_view n
     do_all_gather(std::as_bytes(std::span(&mine, 1)), std::as_writable_bytes(std::span(colours)));
     group = do_split(colours, name);
   });
+  group->join_book(book_);
   return group;
 }
 

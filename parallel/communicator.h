@@ -22,10 +22,17 @@
 #include <string_view>
 #include <vector>
 
+#include "stoa/base/error.h"
 #include "stoa/parallel/collective_ledger.h"
 #include "stoa/parallel/patience.h"
 
 namespace stoa::parallel {
+
+/// What ends a call because another rank had failed or given up before: this rank found nothing out itself.
+class BrokenByAnother : public CommError {
+ public:
+  using CommError::CommError;
+};
 
 enum class ReduceOp { kSum, kMax, kMin };
 
@@ -96,7 +103,9 @@ class Communicator {
   /// if this rank had failed. May come too late to stop a call whose ranks have all come.
   virtual void interrupt(std::string_view reason);
 
-  const CollectiveLedger& ledger() const { return ledger_; }
+  const CollectiveLedger& ledger() const { return *ledger_; }
+  /// Of this group and all groups split from it and from those, on this rank.
+  const LedgerBook& ledgers() const { return *book_; }
 
  protected:
   /// A group of the whole job is named "job" and has the members 0 .. size - 1; the name of any other gets its members
@@ -114,7 +123,7 @@ class Communicator {
     } catch (...) {
       fail_call();
     }
-    ledger_.end(call_number_);
+    ledger_->end(call_number_);
   }
 
   /// When the deadline of the call under way passes.
@@ -127,6 +136,7 @@ class Communicator {
 
  private:
   [[noreturn]] void fail_call();
+  void join_book(std::shared_ptr<LedgerBook> book);
   void check_parts(std::span<const std::size_t> parts, std::size_t all, std::string_view what) const;
   void check_peer(int peer, std::string_view what) const;
   void begin_call(std::string_view collective, std::string_view what, std::size_t size_bytes);
@@ -150,7 +160,8 @@ class Communicator {
   double deadline_s_;
   std::string name_;
   std::vector<int> members_;
-  CollectiveLedger ledger_;
+  std::shared_ptr<CollectiveLedger> ledger_ = std::make_shared<CollectiveLedger>();
+  std::shared_ptr<LedgerBook> book_;
   std::string broken_;
   std::string_view call_collective_;
   std::string_view call_what_;

@@ -1,17 +1,31 @@
 #include "stoa/parallel/node_meeting.h"
 
+#include <poll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <exception>
 #include <utility>
 
-#include "stoa/base/error.h"
+#include "stoa/base/durable_file.h"
+#include "stoa/parallel/communicator.h"
 
 namespace stoa::parallel {
 namespace {
 
 constexpr std::size_t kCacheLine = 64;
 constexpr std::size_t kReasonBytes = 512 - 2 * sizeof(int);
+
+// Also where its parent has not heard of it yet. False where the system cannot tell (before Linux 5.3).
+bool has_ended(pid_t process) {
+  const FileDescriptor handle(static_cast<int>(::syscall(SYS_pidfd_open, process, 0)));
+  if (!handle) return errno == ESRCH;
+  pollfd ended{.fd = handle.get(), .events = POLLIN, .revents = 0};
+  return ::poll(&ended, 1, 0) == 1;
+}
 
 }  // namespace
 
@@ -26,6 +40,7 @@ struct alignas(kCacheLine) NodeMeeting::Seat {
   std::atomic<std::uint64_t> epoch;
   std::atomic<std::uint64_t> signature[2];
   std::atomic<int> left;
+  std::atomic<pid_t> process;  ///< 0 until its rank is here
 };
 
 std::size_t NodeMeeting::bytes_needed(int ranks) {
@@ -35,6 +50,7 @@ std::size_t NodeMeeting::bytes_needed(int ranks) {
 NodeMeeting::NodeMeeting(std::byte* memory, std::vector<int> members, int rank)
     : memory_(memory), members_(std::move(members)), rank_(rank), uncaught_at_start_(std::uncaught_exceptions()) {
   static_assert(std::atomic<std::uint64_t>::is_always_lock_free && std::atomic<int>::is_always_lock_free);
+  seat(rank_).process.store(::getpid(), std::memory_order_release);
 }
 
 NodeMeeting::~NodeMeeting() {
@@ -54,6 +70,15 @@ void NodeMeeting::break_group(std::string_view reason) {
   header().told.store(1, std::memory_order_release);
 }
 
+bool NodeMeeting::is_gone(int other) const {
+  const pid_t process = seat(other).process.load(std::memory_order_acquire);
+  return process != 0 && has_ended(process);
+}
+
+bool NodeMeeting::fail_without(int other) {
+  fail(fmt::format("rank {} is gone: its process {} has ended", member(other), seat(other).process.load()));
+}
+
 void NodeMeeting::fail(const std::string& message) {
   break_group(message);
   throw CommError("{}", message);
@@ -69,7 +94,7 @@ bool NodeMeeting::throw_trouble(Trouble trouble, int other) {
   if (trouble == Trouble::kLeft) fail(fmt::format("rank {} has left the group", member(other)));
   const int by = header().broken_by.load(std::memory_order_acquire) - 1;
   const bool told = header().told.load(std::memory_order_acquire) != 0;
-  throw CommError("rank {} broke the group{}{}", member(by), told ? ": " : "", told ? header().reason : "");
+  throw BrokenByAnother("rank {} broke the group{}{}", member(by), told ? ": " : "", told ? header().reason : "");
 }
 
 std::string NodeMeeting::late_ranks() const {

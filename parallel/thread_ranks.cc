@@ -101,7 +101,7 @@ class ThreadRanks::Meeting {
   bool wait(std::unique_lock<std::mutex>& lock, TimePoint deadline, Ready&& ready) {
     changed_.wait_until(lock, deadline, [&] { return ready() || !broken_.empty(); });
     if (ready()) return true;
-    if (!broken_.empty()) throw CommError("{}", broken_);
+    if (!broken_.empty()) throw BrokenByAnother("{}", broken_);
     return false;
   }
 
