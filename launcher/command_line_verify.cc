@@ -19,7 +19,7 @@ class Verify final : public Command {
     app()
         .add_flag_callback(
             "--all", [this] { options_.choice = trainer::LayoutChoice::kAll; },
-            "Every combination of mesh, schedule, ZeRO and recomputation, not only each pair of values: minutes")
+            "Every combination, not only each pair of values: half a minute")
         ->excludes(layouts);
     add_choice<TextOrJson>(app(), "--format", options_.format,
                            {{"text", TextOrJson::kText}, {"json", TextOrJson::kJson}}, "For people or for programs");

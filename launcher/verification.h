@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "stoa/base/json.h"
 #include "stoa/base/log.h"
 #include "stoa/launcher/data_sets.h"
 #include "stoa/launcher/experiment.h"
