@@ -27,7 +27,7 @@ constexpr std::string_view kUsage =
     "Exit codes: 0 in order (see outcome.json), else the kind of error that `stoa --help` lists.\n";
 
 /// For a rank that failed to write its outcome and end the job before those that it let down do.
-constexpr auto kTimeOfTheFirst = std::chrono::seconds(2);
+constexpr auto kTimeOfTheFirst = std::chrono::seconds(5);
 
 volatile std::sig_atomic_t stop_flag = 0;
 

@@ -88,6 +88,7 @@ std::string LedgerBook::describe() const {
     std::istringstream lines(ledger->describe(kCallsTold));
     for (std::string line; std::getline(lines, line);) text += "  " + line + "\n";
   }
+  if (!text.empty()) text.pop_back();
   return text;
 }
 

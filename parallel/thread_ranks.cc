@@ -125,6 +125,8 @@ class ThreadRanks::Rank final : public Communicator {
   Rank(Meeting& meeting, int rank, double deadline_s, std::string_view name)
       : Communicator(deadline_s, name, meeting.members()), meeting_(meeting), rank_(rank) {}
 
+  ~Rank() override { leave_rank(); }
+
   int rank() const override { return rank_; }
   int size() const override { return static_cast<int>(meeting_.posts.size()); }
   int local_rank() const override { return rank_; }
