@@ -14,8 +14,8 @@ namespace {
 
 constexpr const char* kFooter =
     "Exit codes: 0 finished; 1 a defect of Stoa; 2 the command line; 3 an experiment or machine file; 4 data or a\n"
-    "tokenizer; 5 a checkpoint; 6 storage; 7 ranks lost each other; 8 training diverged; 9 this machine lacks\n"
-    "something; 75 saved before the work was done: give the same command again.";
+    "tokenizer; 5 a checkpoint; 6 storage; 7 ranks lost each other; 8 training diverged or a layout\n"
+    "differs; 9 this machine lacks something; 75 saved before the work was done: give the same command again.";
 
 int report_parse(const CLI::App& program, const CLI::ParseError& failure, const Streams& streams) {
   std::ostringstream out;

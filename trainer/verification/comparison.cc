@@ -127,9 +127,8 @@ std::optional<std::string> fault_of(const Comparison& c) {
   if (auto fault = beyond("the loss of step 2", c.second_loss_difference, c.second_loss_bound)) return fault;
   if (!c.bounds.same_bits || c.same_bits) return std::nullopt;
   return fmt::format(
-      "bits differ where training.deterministic promises the same ones: losses by {:.2g} and {:.2g}, the gradient of "
-      "{} "
-      "by {:.2g}",
+      "bits differ, but training.deterministic promises none: losses by {:.2g} and {:.2g}, the gradient of {} by "
+      "{:.2g}",
       c.loss_difference, c.second_loss_difference, c.gradient.name, c.gradient.difference);
 }
 
@@ -139,6 +138,12 @@ std::string scale_parameter(const std::string& name) {
   constexpr std::string_view kKey = ".attention.key.bias";
   if (!name.ends_with(kKey)) return name;
   return name.substr(0, name.size() - kKey.size()) + ".attention.query.bias";
+}
+
+void require_gradients(const LayoutRun& one) {
+  for (const auto& [name, tensor] : one.steps.at(0).gradients)
+    if (largest(tensor) == 0)
+      throw NumericError("{} has no gradient on one rank: there is nothing to hold layouts against", name);
 }
 
 Bounds bounds_of(const StepSettings& settings) {

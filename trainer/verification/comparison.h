@@ -48,6 +48,9 @@ struct Comparison {
   std::optional<std::string> fault;
 };
 
+/// NumericError that names a parameter whose gradient is zero everywhere, upon which any layout is equal.
+void require_gradients(const LayoutRun& one_rank);
+
 /// REQUIRES: both ran the same model, batch and precision.
 Comparison compare(const StepSettings& settings, const LayoutRun& layout, const LayoutRun& one_rank);
 

@@ -28,6 +28,7 @@ std::vector<LayoutVerdict> verify_layouts(const std::vector<StepSettings>& layou
   std::vector<LayoutVerdict> verdicts;
   if (layouts.empty()) return verdicts;
   const LayoutRun one_rank = run_on_threads(one_rank_of(layouts.front()), parts.samples, parts.isa, kDeadline_s);
+  require_gradients(one_rank);
   for (const StepSettings& layout : layouts) {
     verdicts.push_back(verify(layout, one_rank, parts));
     if (parts.told) parts.told(verdicts.back());

@@ -25,7 +25,8 @@ struct VerifyParts {
 };
 
 /// One rank first, then each layout; one thread a rank. The layouts have one model, batch, precision and optimizer. An
-/// Error of a layout is its fault and the others go on; an Error of the one rank is thrown.
+/// Error of a layout is its fault and the others go on; an Error of the one rank is thrown
+/// (require_gradients).
 std::vector<LayoutVerdict> verify_layouts(const std::vector<StepSettings>& layouts, const VerifyParts& parts);
 
 }  // namespace stoa::trainer

@@ -2,12 +2,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "stoa/base/durable_file.h"
 #include "stoa/base/error.h"
 #include "stoa/base/json.h"
 #include "stoa/checkpoint/checkpoint_store.h"
+#include "stoa/checkpoint/shard_reader.h"
 #include "stoa/launcher/command_line.h"
 #include "stoa/launcher/experiment.h"
 #include "stoa/parallel/one_rank.h"
@@ -132,8 +134,12 @@ TEST_F(InOut, NothingIsReplacedAndNothingIsLeftBehind) {
 TEST_F(InOut, ADamagedCheckpointGivesWayToTheOneBeforeItUnlessAskedFor) {
   const fs::path shard = folder_ / "run" / "checkpoints" / "step-00000007" / "shard-00000-of-00001.h5";
   std::string bytes = read_text_file(shard);
-  const auto middle = bytes.size() / 2;
-  bytes[middle] = char(bytes[middle] ^ 1);
+  const auto pieces =
+      checkpoint::ShardReader(shard.parent_path(), checkpoint::read_manifest(shard.parent_path()).shards[0]).pieces();
+  const auto weights = std::ranges::find_if(
+      pieces, [](const checkpoint::StoredPiece& piece) { return piece.tensor.name.starts_with("parameters/"); });
+  ASSERT_NE(weights, pieces.end());
+  bytes[std::size_t(weights->offset)] = char(bytes[std::size_t(weights->offset)] ^ 1);
   trainer::write_bytes(shard, bytes);
   const Said said = out("hf");
   ASSERT_EQ(said.code, 0) << said.err;

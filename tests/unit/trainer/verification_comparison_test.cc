@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "stoa/base/error.h"
 #include "stoa/parallel/thread_ranks.h"
 #include "stoa/tests/unit/trainer/verification_cases.h"
 #include "stoa/trainer/verification/verify_layouts.h"
@@ -59,7 +60,7 @@ TEST_F(VerificationComparison, ADifferenceOfRoundingIsNoFaultButNotTheSameBits) 
   StepSettings promised = on_mesh(settings_, {4, 2, 1});
   EXPECT_EQ(fault(promised), "");
   promised.training.deterministic = true;
-  EXPECT_THAT(fault(promised), HasSubstr("bits differ where training.deterministic promises the same ones"));
+  EXPECT_THAT(fault(promised), HasSubstr("bits differ, but training.deterministic promises none"));
 }
 
 TEST_F(VerificationComparison, NaNIsAFault) {
@@ -87,6 +88,12 @@ TEST_F(VerificationComparison, LossesAndNormsAreHeldToTheirBounds) {
   changed_ = one_;
   changed_.steps[1].losses.loss *= 1 + 1e-5;
   EXPECT_THAT(fault(settings_), HasSubstr("the loss of step 2 differs by 1e-05"));
+}
+
+TEST_F(VerificationComparison, AParameterWithoutGradientOnOneRankIsRefused) {
+  EXPECT_NO_THROW(require_gradients(one_));
+  for (float& value : changed_.steps[0].gradients[kWeight].values) value = 0;
+  EXPECT_THROW(require_gradients(changed_), NumericError);
 }
 
 TEST(VerificationBounds, AreWideOnlyWhereNarrowSumsAreCut) {
