@@ -29,6 +29,9 @@ constexpr std::string_view kUsage =
 /// For a rank that failed to write its outcome and end the job before those that it let down do.
 constexpr auto kTimeOfTheFirst = std::chrono::seconds(5);
 
+/// The rank whose deadline passes first may have waited for one that waits itself: both have something to tell.
+constexpr auto kTimeOfTheOthers = std::chrono::seconds(1);
+
 volatile std::sig_atomic_t stop_flag = 0;
 
 void ask_to_stop(int) { stop_flag = 1; }
@@ -86,6 +89,7 @@ void tell_failure(const stoa::launcher::RankOptions& options, const stoa::parall
   log.error("{}", failure.what());
   if (lost) log.error("last collectives of rank {}:\n{}", ranks.rank(), ranks.ledgers().describe());
   stoa::launcher::write_failure(options, ranks.rank(), failure, log);
+  if (lost) std::this_thread::sleep_for(kTimeOfTheOthers);
 }
 
 /// Runs a rank between MPI_Init and MPI_Finalize; a failure ends all ranks with its code.
