@@ -206,7 +206,10 @@ class LocalRun {
       view_.say(line);
       return;
     }
-    for (const auto& start : heard.starts) view_.say(start_text(start));
+    for (const auto& start : heard.starts) {
+      view_.say(start_text(start));
+      if (start.ranks > 1) view_.say("layout: " + layout_of(experiment_));
+    }
     for (const auto& evaluation : heard.evaluations) view_.say(evaluation_text(evaluation));
     for (const auto& checkpoint : heard.checkpoints) view_.say(checkpoint_text(checkpoint));
     for (const auto& step : heard.steps) view_.show(step, price_now(step));

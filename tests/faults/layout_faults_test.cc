@@ -30,7 +30,7 @@ Words operator+(Words a, const Words& b) {
   return a;
 }
 
-const Words kShort = {"model.layers=4", "training.micro_batch=1", "training.steps=100000",
+const Words kShort = {"model.layers=4", "training.micro_batch=1", "training.steps=100000", "optimizer.warmup_steps=0",
                       fmt::format("parallel.deadline_s={}", kDeadline_s)};
 const Words kDataPipeline = {"parallel.data=2", "parallel.pipeline=2"};
 const Words kTensorPipeline = {"parallel.data=1", "parallel.tensor=2", "parallel.pipeline=2",
