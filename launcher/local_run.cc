@@ -85,6 +85,13 @@ std::string describe_end(const ProcessEnd& mpirun) {
   return fmt::format("mpirun: exit code {}", mpirun.exit_code);
 }
 
+constexpr std::string_view kGoesOn = "the same command goes on from the last checkpoint";
+
+std::string failure_text(const Outcome& outcome) {
+  const bool lost = kind_named(outcome.error_kind) == ErrorKind::kComm;
+  return lost ? fmt::format("{}; {}", outcome.message, kGoesOn) : outcome.message;
+}
+
 class LocalRun {
  public:
   LocalRun(const RunRequest& request, std::FILE* out, std::FILE* progress, const Clock& clock)
@@ -183,6 +190,7 @@ class LocalRun {
     for (const cluster::UsageRecord& usage : cluster::usage_records(record.state()))
       spent_ = spent_ + price(usage, machine_);
     record.append(started_);
+    std::filesystem::remove(run_.outcome());  // of an attempt that is in the record already
     const TrainingEvents events{.line = [this](const std::string& line) { hear(line); },
                                 .stop_asked = [this](StopRequest request) { tell_stop(request); }};
     const TrainingEnd end = run_training(command, events);
@@ -198,7 +206,10 @@ class LocalRun {
       view_.say(line);
       return;
     }
-    for (const auto& start : heard.starts) view_.say(start_text(start));
+    for (const auto& start : heard.starts) {
+      view_.say(start_text(start));
+      if (start.ranks > 1) view_.say("layout: " + layout_of(experiment_));
+    }
     for (const auto& evaluation : heard.evaluations) view_.say(evaluation_text(evaluation));
     for (const auto& checkpoint : heard.checkpoints) view_.say(checkpoint_text(checkpoint));
     for (const auto& step : heard.steps) view_.show(step, price_now(step));
@@ -238,13 +249,12 @@ class LocalRun {
     if (reported) return conclude(*outcome);
     if (end.stop == StopRequest::kAtOnce) return 128 + end.stop_signal;
     throw Error(unreported_kind(end.process),
-                fmt::format("{}: attempt {} died without a report ({}), last heard of at step {}; the same command "
-                            "goes on from the last checkpoint",
-                            run_.path.string(), started_.attempt, describe_end(end.process), sign.step));
+                fmt::format("{}: attempt {} died without a report ({}), last heard of at step {}; {}",
+                            run_.path.string(), started_.attempt, describe_end(end.process), sign.step, kGoesOn));
   }
 
   int conclude(const Outcome& outcome) {
-    if (outcome.kind == Outcome::Kind::kFailed) throw Error(kind_named(outcome.error_kind), outcome.message);
+    if (outcome.kind == Outcome::Kind::kFailed) throw Error(kind_named(outcome.error_kind), failure_text(outcome));
     if (outcome.kind == Outcome::Kind::kFinished) {
       fmt::print(out_, "{}: finished at step {}; {}\n", run_.path.string(), outcome.step, run_.report().string());
       return kExitFinished;

@@ -10,6 +10,7 @@
 #include "stoa/cluster/machine_file.h"
 #include "stoa/launcher/data_files.h"
 #include "stoa/launcher/machine_choice.h"
+#include "stoa/trainer/verification/layouts.h"
 
 namespace stoa::launcher {
 namespace {
@@ -69,13 +70,18 @@ std::vector<cluster::ReportFact> reproduction(const Experiment& e, const RunDire
           {.label = "Command", .value = command},
           {.label = "Seeds",
            .value = fmt::format("{} of weights and dropout, {} of the data's order", e.training.seed, e.data.seed)},
+          {.label = "Layout", .value = layout_of(e), .note = "of the last attempt"},
           {.label = "Deterministic",
-           .value = e.training.deterministic ? "the same bits for any number of data ranks"
+           .value = e.training.deterministic ? "the same bits on every layout with as many tensor ranks"
                                              : "the same bits for the same layout"},
           {.label = "Stoa", .value = STOA_VERSION}};
 }
 
 }  // namespace
+
+std::string layout_of(const Experiment& experiment) {
+  return trainer::layout_text({experiment.model, experiment.training, experiment.parallel, experiment.optimizer});
+}
 
 std::string describe_model(const trainer::ModelSettings& m) {
   const char* family = m.family == trainer::ModelFamily::kLlama ? "Llama" : "GPT-2";

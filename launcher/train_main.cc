@@ -2,11 +2,13 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <string_view>
+#include <thread>
 
 #include "stoa/base/error.h"
 #include "stoa/launcher/experiment.h"
@@ -23,6 +25,12 @@ constexpr std::string_view kUsage =
     "writes; metrics go to RUN/metrics.jsonl and standard output, checkpoints to RUN/checkpoints, the end to\n"
     "RUN/outcome.json. SIGUSR2 and SIGTERM ask for an orderly stop: save at the next step, then end.\n"
     "Exit codes: 0 in order (see outcome.json), else the kind of error that `stoa --help` lists.\n";
+
+/// For a rank that failed to write its outcome and end the job before those that it let down do.
+constexpr auto kTimeOfTheFirst = std::chrono::seconds(5);
+
+/// The rank whose deadline passes first may have waited for one that waits itself: both have something to tell.
+constexpr auto kTimeOfTheOthers = std::chrono::seconds(1);
 
 volatile std::sig_atomic_t stop_flag = 0;
 
@@ -71,6 +79,19 @@ double start_deadline_s(const stoa::launcher::RankOptions& options) {
   }
 }
 
+/// Tells how this rank failed. Where another rank failed first, that one has the story and ends the job: this one tells
+/// its own only if nothing of the kind happens.
+void tell_failure(const stoa::launcher::RankOptions& options, const stoa::parallel::Communicator& ranks,
+                  const std::exception& failure, stoa::Log& log) {
+  const bool lost = exit_code_of(failure) == stoa::exit_code(stoa::ErrorKind::kComm);
+  if (lost && ranks.ledgers().first_loss() == stoa::parallel::GroupLoss::kTold)
+    std::this_thread::sleep_for(kTimeOfTheFirst);
+  log.error("{}", failure.what());
+  if (lost) log.error("last collectives of rank {}:\n{}", ranks.rank(), ranks.ledgers().describe());
+  stoa::launcher::write_failure(options, ranks.rank(), failure, log);
+  if (lost) std::this_thread::sleep_for(kTimeOfTheOthers);
+}
+
 /// Runs a rank between MPI_Init and MPI_Finalize; a failure ends all ranks with its code.
 void run_rank(const stoa::launcher::RankOptions& options) {
   stoa::parallel::MpiSession session(start_deadline_s(options));
@@ -83,12 +104,7 @@ void run_rank(const stoa::launcher::RankOptions& options) {
     try {
       stoa::launcher::train_rank(options, ranks, rank_log, [] { return stop_flag != 0; });
     } catch (const std::exception& failure) {
-      // A rank that lost the others reports what it was doing; the cause is with the rank that failed first.
-      rank_log.error("{}", failure.what());
-      if (exit_code_of(failure) == stoa::exit_code(stoa::ErrorKind::kComm))
-        rank_log.error("last collectives:\n{}", ranks.ledger().describe());
-      else
-        stoa::launcher::write_failure(options, ranks.rank(), failure, rank_log);
+      tell_failure(options, ranks, failure, rank_log);
       session.abort(exit_code_of(failure));
     }
   } catch (const std::exception& failure) {

@@ -1,6 +1,9 @@
 #include "stoa/launcher/training_rank.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <optional>
 #include <vector>
 
@@ -53,6 +56,15 @@ trainer::cpu::QueueSettings queue_settings(const Experiment& experiment, const p
   const bool own = ranks.local_size() * settings.threads <= int(allowed_processors().size());
   if (own && std::ssize(processors) >= settings.threads) settings.pinned = processors;
   return settings;
+}
+
+/// A rank that lost the others has a story only where none of them has one.
+void publish_outcome(const std::filesystem::path& own, const std::filesystem::path& outcome, ErrorKind kind) {
+  if (kind != ErrorKind::kComm) return rename_durably(own, outcome);
+  const bool published = ::link(own.c_str(), outcome.c_str()) == 0;
+  const int failure = errno;
+  std::filesystem::remove(own);
+  if (!published && failure != EEXIST) throw StorageError("{}: {}", outcome.string(), errno_message(failure));
 }
 
 }  // namespace
@@ -130,7 +142,7 @@ void write_failure(const RankOptions& options, int rank, const std::exception& f
                    {"message", failure.what()},
                    {"energy_j", 0.0}},
                   SystemClock());
-    rename_durably(own, run_directory / "outcome.json");
+    publish_outcome(own, run_directory / "outcome.json", kind);
   } catch (const Error& second) {
     log.error("the outcome could not be written: {}", second.what());
   }

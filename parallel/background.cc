@@ -41,8 +41,12 @@ void Background::serve() {
       std::exception_ptr failure;
       try {
         work(*group_);
+      } catch (const std::exception& error) {
+        failure = std::current_exception();
+        group_->interrupt_rank(error.what());
       } catch (...) {
         failure = std::current_exception();
+        group_->interrupt_rank("its work failed");
       }
       lock.lock();
       busy_s_ += now_s() - begin_s;

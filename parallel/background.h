@@ -5,7 +5,8 @@
 /// Its thread waits politely: it leaves the processor to the threads that compute.
 ///
 /// The group belongs to it: nobody else makes calls of it while work is under way. On a group of one everything runs
-/// inline and no thread is started. After work has thrown, later work is not run: its wait() throws the same.
+/// inline and no thread is started. After work has thrown, later work is not run: its wait() throws the same. And all groups of this rank break then, so that
+/// the rank comes to that wait() whatever it waits for elsewhere.
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -13,6 +14,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <string_view>
 #include <thread>
 
 #include "stoa/parallel/communicator.h"
@@ -39,6 +41,8 @@ class Background {
   /// Returns when that piece and all before it are done. Throws what the first piece that failed threw, also where that
   /// came after this one: the group is not in order any more.
   void wait(Ticket ticket);
+  /// The work under way, and all later, throws a CommError.
+  void interrupt(std::string_view reason) { group_->interrupt(reason); }
   /// start and wait.
   void run(const std::function<void(Communicator&)>& work) { wait(start(work)); }
 

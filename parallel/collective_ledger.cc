@@ -4,11 +4,14 @@
 
 #include <algorithm>
 #include <chrono>
+#include <sstream>
 
 #include "stoa/base/units.h"
 
 namespace stoa::parallel {
 namespace {
+
+constexpr std::size_t kCallsTold = 5;
 
 double now_s() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
@@ -39,10 +42,11 @@ void CollectiveLedger::end(std::uint64_t number) {
   if (entry.number == number) entry.ended_s = now_s();
 }
 
-std::string CollectiveLedger::describe() const {
+std::string CollectiveLedger::describe(std::size_t most) const {
   const std::lock_guard lock(mutex_);
   std::string text;
-  const std::uint64_t first = count_ > kKept ? count_ - kKept + 1 : 1;
+  const std::uint64_t told = std::min({most, kKept, std::size_t(count_)});
+  const std::uint64_t first = count_ - told + 1;
   for (std::uint64_t number = first; number <= count_; ++number) {
     const Entry& entry = entries_[number % kKept];
     const bool finished = entry.ended_s >= 0;
@@ -57,6 +61,35 @@ std::string CollectiveLedger::describe() const {
 std::uint64_t CollectiveLedger::count() const {
   const std::lock_guard lock(mutex_);
   return count_;
+}
+
+void LedgerBook::add(const std::string& group, std::shared_ptr<const CollectiveLedger> ledger) {
+  const std::lock_guard lock(mutex_);
+  ledgers_.emplace_back(group, std::move(ledger));
+}
+
+void LedgerBook::note(GroupLoss loss) {
+  const std::lock_guard lock(mutex_);
+  if (first_loss_ == GroupLoss::kNone) first_loss_ = loss;
+}
+
+GroupLoss LedgerBook::first_loss() const {
+  const std::lock_guard lock(mutex_);
+  return first_loss_;
+}
+
+std::string LedgerBook::describe() const {
+  const std::lock_guard lock(mutex_);
+  std::string text;
+  for (const auto& [group, ledger] : ledgers_) {
+    const std::uint64_t calls = ledger->count();
+    if (calls == 0) continue;
+    text += fmt::format("{}, {} {}\n", group, calls, calls == 1 ? "call" : "calls");
+    std::istringstream lines(ledger->describe(kCallsTold));
+    for (std::string line; std::getline(lines, line);) text += "  " + line + "\n";
+  }
+  if (!text.empty()) text.pop_back();
+  return text;
 }
 
 }  // namespace stoa::parallel

@@ -3,9 +3,12 @@
 /// Written by the rank's thread; describe() may be called from another thread (a watchdog).
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace stoa::parallel {
 
@@ -17,8 +20,8 @@ class CollectiveLedger {
   std::uint64_t begin(std::string_view collective, std::string_view what, std::size_t size_bytes);
   void end(std::uint64_t number);
 
-  /// One line a call, oldest first: "#17 all_reduce gradients 4.00 MiB: finished after 0.8 s".
-  std::string describe() const;
+  /// One line a call, oldest first, of the last `most` calls: "#17 all_reduce gradients 4.00 MiB: finished after 0.8 s".
+  std::string describe(std::size_t most = kKept) const;
   std::uint64_t count() const;
 
  private:
@@ -34,6 +37,32 @@ class CollectiveLedger {
   mutable std::mutex mutex_;
   std::array<Entry, kKept> entries_{};
   std::uint64_t count_ = 0;
+};
+
+/// How a rank came to lose a group.
+enum class GroupLoss {
+  kNone,
+  kFound,  ///< it found out itself: a deadline passed, a process was gone, a call of its own failed
+  kTold,   ///< another rank had failed or found out before: that one has the story
+};
+
+/// The ledgers of all groups of a rank, also of those that are gone, and how it lost the first. Any thread.
+class LedgerBook {
+ public:
+  void add(const std::string& group, std::shared_ptr<const CollectiveLedger> ledger);
+  /// The first loss stays.
+  void note(GroupLoss loss);
+  GroupLoss first_loss() const;
+
+  /// Of each group in which calls were made its name and last calls:
+  ///   data group of ranks 1, 3, 17 calls
+  ///     #17 reduce_scatter gradients 4.00 MiB: not finished since 2.0 s
+  std::string describe() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::vector<std::pair<std::string, std::shared_ptr<const CollectiveLedger>>> ledgers_;
+  GroupLoss first_loss_ = GroupLoss::kNone;
 };
 
 }  // namespace stoa::parallel

@@ -27,8 +27,40 @@ std::string full_name(std::string_view name, std::span<const int> members) {
 
 }  // namespace
 
+void RankGroups::enter(Communicator& group) {
+  const std::lock_guard lock(mutex_);
+  living_.push_back(&group);
+}
+
+void RankGroups::leave(Communicator& group) {
+  const std::lock_guard lock(mutex_);
+  std::erase(living_, &group);
+}
+
+void RankGroups::interrupt(std::string_view reason) {
+  const std::lock_guard lock(mutex_);
+  for (Communicator* group : living_) group->interrupt(reason);
+}
+
 Communicator::Communicator(double deadline_s, std::string_view name, std::vector<int> members)
-    : deadline_s_(deadline_s), name_(full_name(name, members)), members_(std::move(members)) {}
+    : deadline_s_(deadline_s), name_(full_name(name, members)), members_(std::move(members)) {
+  join_rank(std::make_shared<RankGroups>());
+}
+
+Communicator::~Communicator() { leave_rank(); }
+
+// A group of one waits for nobody.
+void Communicator::join_rank(std::shared_ptr<RankGroups> groups) {
+  leave_rank();
+  groups_ = std::move(groups);
+  if (members_.size() == 1) return;
+  groups_->book.add(name_, ledger_);
+  groups_->enter(*this);
+}
+
+void Communicator::leave_rank() {
+  if (groups_) groups_->leave(*this);
+}
 
 void Communicator::begin_call(std::string_view collective, std::string_view what, std::size_t size_bytes) {
   if (is_broken())
@@ -36,7 +68,7 @@ void Communicator::begin_call(std::string_view collective, std::string_view what
                     members_[std::size_t(rank())], name_, broken_);
   call_collective_ = collective;
   call_what_ = what;
-  call_number_ = ledger_.begin(collective, what, size_bytes);
+  call_number_ = ledger_->begin(collective, what, size_bytes);
   call_deadline_ = std::chrono::steady_clock::now() + std::chrono::duration_cast<std::chrono::steady_clock::duration>(
                                                           std::chrono::duration<double>(deadline_s_));
 }
@@ -48,6 +80,8 @@ void Communicator::fail_call() {
   try {
     throw;
   } catch (const CommError& error) {
+    const bool told = dynamic_cast<const BrokenByAnother*>(&error) != nullptr;
+    groups_->book.note(told ? GroupLoss::kTold : GroupLoss::kFound);
     broken_ = fmt::format("{}: {}", name, error.what());
     on_failure(error.what());
     throw CommError("{}", broken_);
@@ -123,6 +157,7 @@ std::unique_ptr<Communicator> Communicator::split(int colour, std::string_view n
     do_all_gather(std::as_bytes(std::span(&mine, 1)), std::as_writable_bytes(std::span(colours)));
     group = do_split(colours, name);
   });
+  group->join_rank(groups_);
   return group;
 }
 

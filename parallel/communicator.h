@@ -17,15 +17,23 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "stoa/base/error.h"
 #include "stoa/parallel/collective_ledger.h"
 #include "stoa/parallel/patience.h"
 
 namespace stoa::parallel {
+
+/// What ends a call because another rank had failed or given up before: this rank found nothing out itself.
+class BrokenByAnother : public CommError {
+ public:
+  using CommError::CommError;
+};
 
 enum class ReduceOp { kSum, kMax, kMin };
 
@@ -37,9 +45,24 @@ class CommunicatorMemory {
   virtual std::span<std::byte> bytes() = 0;
 };
 
+class Communicator;
+
+/// What the groups of one rank share: what their report is made of, and who of them lives.
+class RankGroups {
+ public:
+  LedgerBook book;
+  void enter(Communicator& group);
+  void leave(Communicator& group);
+  void interrupt(std::string_view reason);
+
+ private:
+  std::mutex mutex_;
+  std::vector<Communicator*> living_;
+};
+
 class Communicator {
  public:
-  virtual ~Communicator() = default;
+  virtual ~Communicator();
   Communicator(const Communicator&) = delete;
   Communicator& operator=(const Communicator&) = delete;
 
@@ -95,8 +118,13 @@ class Communicator {
   /// Any thread: the call under way on this rank, and every later one, throws CommError; for the other ranks it is as
   /// if this rank had failed. May come too late to stop a call whose ranks have all come.
   virtual void interrupt(std::string_view reason);
+  /// The same for all groups of this rank: this one, those it was split from and with, those split from them. A thread
+  /// that fails calls it, so that no other thread of the rank waits on for what will never come.
+  void interrupt_rank(std::string_view reason) { groups_->interrupt(reason); }
 
-  const CollectiveLedger& ledger() const { return ledger_; }
+  const CollectiveLedger& ledger() const { return *ledger_; }
+  /// Of this group and all groups split from it and from those, on this rank.
+  const LedgerBook& ledgers() const { return groups_->book; }
 
  protected:
   /// A group of the whole job is named "job" and has the members 0 .. size - 1; the name of any other gets its members
@@ -114,8 +142,11 @@ class Communicator {
     } catch (...) {
       fail_call();
     }
-    ledger_.end(call_number_);
+    ledger_->end(call_number_);
   }
+
+  /// What overrides interrupt() calls this first in its destructor.
+  void leave_rank();
 
   /// When the deadline of the call under way passes.
   std::chrono::steady_clock::time_point call_deadline() const { return call_deadline_; }
@@ -127,6 +158,7 @@ class Communicator {
 
  private:
   [[noreturn]] void fail_call();
+  void join_rank(std::shared_ptr<RankGroups> groups);
   void check_parts(std::span<const std::size_t> parts, std::size_t all, std::string_view what) const;
   void check_peer(int peer, std::string_view what) const;
   void begin_call(std::string_view collective, std::string_view what, std::size_t size_bytes);
@@ -150,7 +182,8 @@ class Communicator {
   double deadline_s_;
   std::string name_;
   std::vector<int> members_;
-  CollectiveLedger ledger_;
+  std::shared_ptr<CollectiveLedger> ledger_ = std::make_shared<CollectiveLedger>();
+  std::shared_ptr<RankGroups> groups_;
   std::string broken_;
   std::string_view call_collective_;
   std::string_view call_what_;

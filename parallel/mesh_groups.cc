@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::string_view kData = "data group";
 constexpr std::string_view kPipeline = "pipeline group";
-constexpr std::string_view kPipelineBack = "pipeline group, backward";
+constexpr std::string_view kPipelineBack = "backward pipeline group";
 constexpr std::string_view kTensor = "tensor group";
 constexpr std::string_view kModel = "model group";
 constexpr std::string_view kEnds = "pipeline ends";

@@ -55,7 +55,7 @@ MpiCommunicator::MpiCommunicator(double deadline_s, std::string_view name, std::
   local_rank_ = static_cast<int>(std::count(nodes_.begin(), nodes_.begin() + rank_, node()));
 }
 
-MpiCommunicator::~MpiCommunicator() = default;
+MpiCommunicator::~MpiCommunicator() { leave_rank(); }
 
 MpiCommunicator::Path MpiCommunicator::path_for(std::span<const int> nodes) {
   if (nodes.front() < 0) return Path::kMessages;

@@ -6,7 +6,7 @@
 #include <memory>
 #include <utility>
 
-#include "stoa/base/error.h"
+#include "stoa/parallel/communicator.h"
 
 namespace stoa::parallel {
 namespace {
@@ -115,7 +115,7 @@ void MpiGroup::await_message(MPI_Request& request, TimePoint deadline, std::stri
   if (outcome == Outcome::kLate) fail(std::string(late));
   if (broken_.empty()) fail("the other ranks gave a collective of the group up");
   failed_ = true;
-  throw CommError("{}", broken_);
+  throw BrokenByAnother("{}", broken_);
 }
 
 std::string MpiGroup::missing_ranks() const {
@@ -136,7 +136,7 @@ void MpiGroup::call_the_roll() {
     receive_alarms();
     missing = missing_ranks();
   }
-  if (!broken_.empty()) throw CommError("{}", broken_);
+  if (!broken_.empty()) throw BrokenByAnother("{}", broken_);
   if (missing.empty()) throw CommError("every rank came, but not before the deadline");
   throw CommError("{} did not come before the deadline", missing);
 }

@@ -1,11 +1,17 @@
 #include "stoa/parallel/node_meeting.h"
 
+#include <poll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <exception>
 #include <utility>
 
-#include "stoa/base/error.h"
+#include "stoa/base/durable_file.h"
+#include "stoa/parallel/communicator.h"
 
 namespace stoa::parallel {
 namespace {
@@ -13,6 +19,14 @@ namespace {
 constexpr std::size_t kCacheLine = 64;
 constexpr std::size_t kReasonBytes = 512 - 2 * sizeof(int);
 constexpr auto kUntilTold = std::chrono::milliseconds(100);
+
+// Also where its parent has not heard of it yet. False where the system cannot tell (before Linux 5.3).
+bool has_ended(pid_t process) {
+  const FileDescriptor handle(static_cast<int>(::syscall(SYS_pidfd_open, process, 0)));
+  if (!handle) return errno == ESRCH;
+  pollfd ended{.fd = handle.get(), .events = POLLIN, .revents = 0};
+  return ::poll(&ended, 1, 0) == 1;
+}
 
 }  // namespace
 
@@ -27,6 +41,7 @@ struct alignas(kCacheLine) NodeMeeting::Seat {
   std::atomic<std::uint64_t> epoch;
   std::atomic<std::uint64_t> signature[2];
   std::atomic<int> left;
+  std::atomic<pid_t> process;  ///< 0 until its rank is here
 };
 
 std::size_t NodeMeeting::bytes_needed(int ranks) {
@@ -36,6 +51,7 @@ std::size_t NodeMeeting::bytes_needed(int ranks) {
 NodeMeeting::NodeMeeting(std::byte* memory, std::vector<int> members, int rank)
     : memory_(memory), members_(std::move(members)), rank_(rank), uncaught_at_start_(std::uncaught_exceptions()) {
   static_assert(std::atomic<std::uint64_t>::is_always_lock_free && std::atomic<int>::is_always_lock_free);
+  seat(rank_).process.store(::getpid(), std::memory_order_release);
 }
 
 NodeMeeting::~NodeMeeting() {
@@ -53,6 +69,15 @@ void NodeMeeting::break_group(std::string_view reason) {
   // The memory was zeroed: the last byte ends the text.
   std::copy_n(reason.begin(), std::min(reason.size(), kReasonBytes - 1), header().reason);
   header().told.store(1, std::memory_order_release);
+}
+
+bool NodeMeeting::is_gone(int other) const {
+  const pid_t process = seat(other).process.load(std::memory_order_acquire);
+  return process != 0 && has_ended(process);
+}
+
+bool NodeMeeting::fail_without(int other) {
+  fail(fmt::format("rank {} is gone: its process {} has ended", member(other), seat(other).process.load()));
 }
 
 void NodeMeeting::fail(const std::string& message) {
@@ -74,7 +99,7 @@ bool NodeMeeting::throw_trouble(Trouble trouble, int other) {
   while (header().told.load(std::memory_order_acquire) == 0 && patience.wait_a_little()) {
   }
   const bool told = header().told.load(std::memory_order_acquire) != 0;
-  throw CommError("rank {} broke the group{}{}", member(by), told ? ": " : "", told ? header().reason : "");
+  throw BrokenByAnother("rank {} broke the group{}{}", member(by), told ? ": " : "", told ? header().reason : "");
 }
 
 std::string NodeMeeting::late_ranks() const {

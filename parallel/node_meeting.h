@@ -1,7 +1,8 @@
 #pragma once
 /// Where ranks of one node wait for each other: one seat a rank in memory that all of them map. No rank waits without a
 /// deadline, and a rank that gives up, or ends by an exception, breaks the group: the others get a CommError at once,
-/// with its reason. Used by NodeCollectives and NodeMailboxes. CommErrors name ranks of the job.
+/// with its reason. A rank whose process has ended (killed, out of memory) is missed within some hundredths of a second
+/// by those that wait for it. Used by NodeCollectives and NodeMailboxes. CommErrors name ranks of the job.
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -36,15 +37,18 @@ class NodeMeeting {
   void meet(std::uint64_t signature, TimePoint deadline);
 
   /// Waits until ready(), which rank `other` brings about. False when the deadline passes; CommError where the group
-  /// breaks or `other` leaves.
+  /// breaks, or `other` leaves or its process ends.
   template <typename Ready>
   [[nodiscard]] bool wait(int other, TimePoint deadline, Ready&& ready) {
     Patience patience(deadline, waiting_);
+    unsigned naps = 0;
     while (!ready()) {
       // It may have come and gone since that look.
       const Trouble trouble = look_for_trouble(other);
       if (trouble != Trouble::kNone) return ready() ? true : throw_trouble(trouble, other);
       if (!patience.wait_a_little()) return ready();
+      if (patience.has_left_its_processor() && ++naps % kNapsPerLook == 0 && is_gone(other))
+        return ready() ? true : fail_without(other);
     }
     return true;
   }
@@ -56,12 +60,16 @@ class NodeMeeting {
  private:
   struct Seat;
   struct Header;
+  /// Asking the system costs a few microseconds.
+  static constexpr unsigned kNapsPerLook = 64;
   enum class Trouble { kNone, kBroken, kLeft };
 
   Header& header() const;
   Seat& seat(int rank) const;
   Trouble look_for_trouble(int other) const;
   bool throw_trouble(Trouble trouble, int other);
+  bool is_gone(int other) const;
+  bool fail_without(int other);
   std::string late_ranks() const;
 
   std::byte* memory_;

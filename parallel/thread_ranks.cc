@@ -122,7 +122,7 @@ class ThreadRanks::Meeting {
   }
 
   void throw_if_broken() const {
-    if (!broken_.empty()) throw CommError("{}", broken_);
+    if (!broken_.empty()) throw BrokenByAnother("{}", broken_);
   }
 
   [[noreturn]] void give_up(const std::string& message) {
@@ -144,6 +144,8 @@ class ThreadRanks::Rank final : public Communicator {
  public:
   Rank(Meeting& meeting, int rank, double deadline_s, std::string_view name)
       : Communicator(deadline_s, name, meeting.members()), meeting_(meeting), rank_(rank) {}
+
+  ~Rank() override { leave_rank(); }
 
   int rank() const override { return rank_; }
   int size() const override { return static_cast<int>(meeting_.posts.size()); }

@@ -59,6 +59,7 @@ inline std::string generated_corpus(int documents) {
 struct RunningProcess {
   pid_t pid = 0;
   std::string name;  ///< stoa, mpirun, stoa-train
+  int rank = -1;     ///< of a stoa-train
 };
 
 /// How a command ended and what it said.
@@ -107,6 +108,8 @@ inline std::string first_difference(const Curve& a, const Curve& b) {
       return fmt::format("evaluation {}: {} against {}: {}", left->first, left->second, right->first, right->second);
   return "";
 }
+
+inline constexpr std::string_view kRankVariable = "OMPI_COMM_WORLD_RANK=";
 
 /// The folder: corpus, experiment and its data set, and the runs of a test.
 class TrainingFolder {
@@ -202,18 +205,26 @@ class TrainingFolder {
       const pid_t pid = std::atoi(entry.path().filename().c_str());
       if (pid <= 0) continue;
       std::ifstream environment(entry.path() / "environ", std::ios::binary);
+      RunningProcess process;
       for (std::string variable; std::getline(environment, variable, '\0');) {
-        if (variable != mark) continue;
-        std::string name;
-        std::getline(std::ifstream(entry.path() / "comm"), name);
-        found.push_back({pid, name});
+        if (variable == mark) process.pid = pid;
+        if (variable.starts_with(kRankVariable)) process.rank = std::atoi(variable.c_str() + kRankVariable.size());
       }
+      if (process.pid == 0) continue;
+      std::getline(std::ifstream(entry.path() / "comm"), process.name);
+      found.push_back(process);
     }
     return found;
   }
 
   bool nothing_is_running(double deadline_s = 20) const {
     return wait_until([this] { return running().empty(); }, deadline_s);
+  }
+  /// The process of a rank; nothing where there is none (yet).
+  std::optional<pid_t> process_of_rank(int rank) const {
+    for (const RunningProcess& process : running())
+      if (process.name == "stoa-train" && process.rank == rank) return process.pid;
+    return std::nullopt;
   }
   /// How many there were.
   std::size_t kill_all() const {

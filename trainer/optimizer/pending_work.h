@@ -1,5 +1,6 @@
 #pragma once
 /// Work given to a Background that refers to memory of the giver.
+#include <exception>
 #include <functional>
 #include <utility>
 
@@ -7,11 +8,13 @@
 
 namespace stoa::trainer {
 
-/// Declared behind the memory that the work refers to: its end waits, whatever throws.
+/// Declared behind the memory that the work refers to: its end waits, whatever throws. While an exception is under way
+/// that was not when it was built, it interrupts the group first: the other ranks need not come any more.
 class PendingWork {
  public:
-  explicit PendingWork(parallel::Background& background) : background_(background) {}
+  explicit PendingWork(parallel::Background& background) : background_(background), uncaught_at_start_(std::uncaught_exceptions()) {}
   ~PendingWork() {
+    if (std::uncaught_exceptions() > uncaught_at_start_) background_.interrupt("it ended by an exception");
     try {
       background_.wait(last_);
     } catch (...) {  // whoever waits for a result gets it; here only the memory's use counts
@@ -28,6 +31,7 @@ class PendingWork {
 
  private:
   parallel::Background& background_;
+  int uncaught_at_start_;
   parallel::Background::Ticket last_ = 0;
 };
 
