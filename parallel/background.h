@@ -5,8 +5,8 @@
 /// Its thread waits politely: it leaves the processor to the threads that compute.
 ///
 /// The group belongs to it: nobody else makes calls of it while work is under way. On a group of one everything runs
-/// inline and no thread is started. After work has thrown, later work is not run: its wait() throws the same. And all groups of this rank break then, so that
-/// the rank comes to that wait() whatever it waits for elsewhere.
+/// inline and no thread is started. After work has thrown, later work is not run: its wait() throws the same. And all
+/// groups of this rank break then, so that the rank comes to that wait() whatever it waits for elsewhere.
 #include <condition_variable>
 #include <cstdint>
 #include <deque>

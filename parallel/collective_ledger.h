@@ -20,7 +20,8 @@ class CollectiveLedger {
   std::uint64_t begin(std::string_view collective, std::string_view what, std::size_t size_bytes);
   void end(std::uint64_t number);
 
-  /// One line a call, oldest first, of the last `most` calls: "#17 all_reduce gradients 4.00 MiB: finished after 0.8 s".
+  /// One line a call, oldest first, of the last `most` calls: "#17 all_reduce gradients 4.00 MiB: finished after 0.8
+  /// s".
   std::string describe(std::size_t most = kKept) const;
   std::uint64_t count() const;
 

@@ -6,7 +6,6 @@
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <fstream>
 #include <regex>
 
 #include "stoa/tests/faults/training_run.h"
@@ -72,14 +71,17 @@ std::vector<Fault> faults_of(const std::string& name, int signal) {
 
 class LayoutFault : public testing::TestWithParam<Fault> {
  protected:
-  Words words(const Words& more = {}) const { return kShort + GetParam().phase.layout + GetParam().phase.settings + more; }
+  Words words(const Words& more = {}) const {
+    return kShort + GetParam().phase.layout + GetParam().phase.settings + more;
+  }
 
   void strike(Process& stoa) {
     const Phase& phase = GetParam().phase;
     std::mt19937 random(unsigned(GetParam().signal) + unsigned(phase.name.size()));
     std::optional<pid_t> victim;
     const auto came = [&] { return phase.moment == Moment::kStart || folder_.last_step("run") >= 3; };
-    ASSERT_TRUE(wait_until([&] { return (came() && (victim = folder_.process_of_rank(phase.victim))) || stoa.poll(); }, 30));
+    ASSERT_TRUE(
+        wait_until([&] { return (came() && (victim = folder_.process_of_rank(phase.victim))) || stoa.poll(); }, 30));
     wait_until([] { return false; }, double(random() % 300) / 1000);
     ASSERT_TRUE(victim);
     ASSERT_EQ(::kill(*victim, GetParam().signal), 0);
@@ -91,7 +93,8 @@ class LayoutFault : public testing::TestWithParam<Fault> {
     const std::string named =
         GetParam().signal == SIGKILL
             ? fmt::format("rank {} is gone: its process [0-9]+ has ended", victim)
-            : fmt::format("rank {}(, rank [0-9])* (did not come|sent nothing|took no message) before the deadline", victim);
+            : fmt::format("rank {}(, rank [0-9])* (did not come|sent nothing|took no message) before the deadline",
+                          victim);
     return "#[0-9]+ [a-z_]+ .* on rank [0-9] of the (job|[a-z ]+ of ranks [0-9, ]+) .deadline 2 s.: .*" + named;
   }
 
@@ -110,12 +113,14 @@ TEST_P(LayoutFault, EndsTheOthersInTimeNamesTheRankAndGoesOn) {
     EXPECT_EQ(outcome.at("kind"), "failed");
     EXPECT_EQ(outcome.at("error_kind"), "communication");
     EXPECT_TRUE(std::regex_search(end.err, std::regex(report()))) << end.err;
-    EXPECT_THAT(end.err, AllOf(HasSubstr("last collectives of rank"), HasSubstr("\njob, "), HasSubstr("group of ranks")));
+    EXPECT_THAT(end.err,
+                AllOf(HasSubstr("last collectives of rank"), HasSubstr("\njob, "), HasSubstr("group of ranks")));
   } else {
-    EXPECT_THAT(end.err, AnyOf(ContainsRegex(report()), HasSubstr("MPI_Init waited"), HasSubstr("died without a report")));
+    EXPECT_THAT(end.err,
+                AnyOf(ContainsRegex(report()), HasSubstr("MPI_Init waited"), HasSubstr("died without a report")));
   }
-  // Only the last of two same keys counts.
-  const CommandEnd again = folder_.run("run", words({fmt::format("training.steps={}", step + 1), "parallel.deadline_s=60"}));
+  const CommandEnd again =
+      folder_.run("run", words({fmt::format("training.steps={}", step + 1), "parallel.deadline_s=60"}));
   EXPECT_EQ(again.process.exit_code, kExitFinished) << again.err;
 }
 
@@ -138,30 +143,28 @@ TEST(LayoutStorage, ARankThatCannotWriteItsShardEndsAllWithItsError) {
   EXPECT_TRUE(folder.nothing_is_running());
 }
 
-/// Writes an id beyond the vocabulary over one token in the middle of the data.
-void spoil_a_token(const fs::path& prefix) {
-  std::fstream tokens(prefix.string() + ".bin", std::ios::in | std::ios::out | std::ios::binary);
-  tokens.seekp(std::streamoff(fs::file_size(prefix.string() + ".bin") / 4 * 2));
-  const std::uint16_t beyond = 60000;
-  ASSERT_TRUE(tokens.write(reinterpret_cast<const char*>(&beyond), sizeof beyond).flush().good());
-}
+class LayoutThrow : public testing::TestWithParam<Words> {};
 
-class LayoutData : public testing::TestWithParam<Words> {};
-
-/// One data rank alone reads the token; the others must not end by having lost it.
-TEST_P(LayoutData, ATokenThatOneDataRankReadsEndsAllWithADataError) {
+/// Rank 0 alone writes the metrics, and nobody waits for it there: the others must not end by having lost it.
+TEST_P(LayoutThrow, OfOneRankBetweenCollectivesIsTheErrorOfTheJob) {
   TrainingFolder folder;
-  folder.curve("run", kShort + GetParam() + Words{"training.steps=1"});
-  spoil_a_token(folder.path() / "corpus");
-  const CommandEnd end = folder.run("run", kShort + GetParam() + Words{"parallel.deadline_s=60"});
-  EXPECT_EQ(end.process.exit_code, exit_code(ErrorKind::kData)) << end.err;
-  EXPECT_THAT(end.err, AllOf(HasSubstr("60000"), Not(HasSubstr("broke the group"))));
+  const Words settings = {"parallel.deadline_s=60", "checkpoint.every_steps=100000"};
+  const auto stoa = folder.start_run("run", kShort + GetParam() + settings);
+  ASSERT_TRUE(wait_until([&] { return folder.last_step("run") >= 3; }, 30));
+  const auto victim = folder.process_of_rank(0);
+  ASSERT_TRUE(victim);
+  const rlimit limit{.rlim_cur = 4097, .rlim_max = 4097};
+  ASSERT_EQ(::prlimit(*victim, RLIMIT_FSIZE, &limit, nullptr), 0);
+  const CommandEnd end = folder.finish(*stoa, kMargin_s);
+  EXPECT_EQ(end.process.exit_code, exit_code(ErrorKind::kStorage)) << end.err;
+  EXPECT_THAT(end.err,
+              AllOf(HasSubstr("metrics.jsonl"), HasSubstr("File too large"), Not(HasSubstr("broke the group"))));
   const Json outcome = parse_json(read_text_file(folder.run_directory("run") / "outcome.json"), "outcome");
-  EXPECT_EQ(outcome.at("error_kind"), "data");
+  EXPECT_EQ(outcome.at("error_kind"), "storage");
   EXPECT_TRUE(folder.nothing_is_running());
 }
 
-INSTANTIATE_TEST_SUITE_P(On, LayoutData, testing::Values(kDataPipeline, kDataTensor, kInterleaved));
+INSTANTIATE_TEST_SUITE_P(On, LayoutThrow, testing::Values(kDataPipeline, kDataTensor, kInterleaved));
 
 TEST(LayoutDivergence, EndsAllRanksOfAMeshWithANumericError) {
   TrainingFolder folder;

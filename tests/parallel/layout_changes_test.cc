@@ -1,5 +1,5 @@
-/// A run that changes its layout at every resumption trains as if it had been on one rank all the time: the real programs
-/// under the real mpirun.
+/// A run that changes its layout at every resumption trains as if it had been on one rank all the time: the real
+/// programs under the real mpirun.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -75,9 +75,9 @@ TEST_F(LayoutChanges, OfDataRanksStagesSchedulesAndZeroKeepEveryBit) {
   EXPECT_EQ(first_difference(one, evaluated_as(one, read_curve(folder_.run_directory("run")))), "");
 }
 
-/// On the tensor axis sums are taken in another order. A loss is the mean of 264 numbers near 5 whose rounding errors are
-/// about 1e-7 of them; AdamW, which divides each gradient by its own size, makes more of it from step to step: a thousand
-/// times that covers the hundred steps or so of this run.
+/// On the tensor axis sums are taken in another order. A loss is the mean of 264 numbers near 5 whose rounding errors
+/// are about 1e-7 of them; AdamW, which divides each gradient by its own size, makes more of it from step to step: a
+/// thousand times that covers the hundred steps or so of this run.
 TEST_F(LayoutChanges, OfTensorRanksKeepLossesWithinRoundingAndEveryCommandReadsTheResult) {
   const std::int64_t stop = stopped({"parallel.data=1", "parallel.tensor=2", "parallel.pipeline=2"});
   const std::int64_t steps =

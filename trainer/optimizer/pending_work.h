@@ -12,7 +12,8 @@ namespace stoa::trainer {
 /// that was not when it was built, it interrupts the group first: the other ranks need not come any more.
 class PendingWork {
  public:
-  explicit PendingWork(parallel::Background& background) : background_(background), uncaught_at_start_(std::uncaught_exceptions()) {}
+  explicit PendingWork(parallel::Background& background)
+      : background_(background), uncaught_at_start_(std::uncaught_exceptions()) {}
   ~PendingWork() {
     if (std::uncaught_exceptions() > uncaught_at_start_) background_.interrupt("it ended by an exception");
     try {
