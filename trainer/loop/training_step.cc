@@ -45,16 +45,19 @@ ModelShape model_shape(const StepSettings& settings, const parallel::PipelinePla
           .split_backward = settings.parallel.schedule == parallel::PipelineKind::kZeroBubble};
 }
 
+std::size_t message_floats(const StepSettings& settings, int tensor_index, std::int64_t samples) {
+  const std::int64_t tokens = samples * settings.model.context_length;
+  return std::size_t(parallel::balanced_slice(tokens, settings.parallel.mesh.tensor, tensor_index).size() *
+                     settings.model.width);
+}
+
 /// A step's micro-batches, by their place in this data rank's part of the step.
 class TrainingStep::Work : public parallel::PipelineWork {
  public:
   explicit Work(TrainingStep& step) : step_(step) {}
 
   std::size_t message_floats(int micro_batch) const override {
-    const std::int64_t tokens = samples_of(micro_batch) * step_.settings_.model.context_length;
-    const ModelShare& share = step_.table_.share;
-    const auto rows = parallel::balanced_slice(tokens, share.tensor_parts, share.tensor_index).size();
-    return std::size_t(rows * step_.settings_.model.width);
+    return trainer::message_floats(step_.settings_, step_.table_.share.tensor_index, samples_of(micro_batch));
   }
 
  protected:
@@ -142,8 +145,7 @@ TrainingStep::TrainingStep(cpu::Queue& queue, const StepSettings& settings, para
                                 .shape = model_shape(settings, plan_),
                                 .tensor = groups_.tensor->split(0, "tensor group, rows"),
                                 .gate = &state_.gate()})),
-      runner_(groups_,
-              std::size_t(settings.training.micro_batch * settings.model.context_length * settings.model.width)),
+      runner_(groups_, message_floats(settings, groups_.at.tensor, settings.training.micro_batch)),
       batches_(std::size_t(shape_.micro_batches), make_batch(settings)),
       views_(batches_.size()) {}
 

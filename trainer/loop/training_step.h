@@ -31,6 +31,8 @@ parallel::PipelineShape pipeline_shape(const StepSettings& settings);
 TrainingStateSettings state_settings(const StepSettings& settings);
 /// Of one stage; `plan` is its part of the schedule.
 ModelShape model_shape(const StepSettings& settings, const parallel::PipelinePlan& plan);
+/// Of a message between stages: a rank's rows of so many samples.
+std::size_t message_floats(const StepSettings& settings, int tensor_index, std::int64_t samples);
 
 class TrainingStep {
  public:
