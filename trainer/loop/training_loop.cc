@@ -110,7 +110,6 @@ TrainingLoop::StepResult TrainingLoop::step() {
 }
 
 void TrainingLoop::report(const StepResult& result, double step_s) {
-  const double parameter_norm = passes_.state().parameter_norm();
   const double tokens_per_s = double(tokens_per_step()) / step_s;
   const double flops = training_flops_per_token(settings_.model) * tokens_per_s;
   parts_.metrics.write({{"kind", "step"},
@@ -118,7 +117,7 @@ void TrainingLoop::report(const StepResult& result, double step_s) {
                         {"steps", settings_.training.steps},
                         {"loss", result.loss},
                         {"gradient_norm", result.gradient_norm},
-                        {"parameter_norm", parameter_norm},
+                        {"parameter_norm", passes_.state().parameter_norm()},
                         {"learning_rate", learning_rate(settings_.optimizer, settings_.training.steps, step_)},
                         {"consumed_tokens", step_ * tokens_per_step()},
                         {"step_s", step_s},

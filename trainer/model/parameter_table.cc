@@ -169,7 +169,6 @@ void add_begin(TableBuilder& builder, ParameterTable& table) {
   const ModelSettings& model = table.model;
   const bool tied = *model.tied_embedding;
   table.embedding_block = builder.begin_block();
-  table.blocks.back().alone = tied;
   table.embedding = builder.add("embedding.weight", {model.vocabulary_size, model.width}, Initializer::kNormal,
                                 sharded(0), table.padded_vocabulary);
   builder.end_wide();
@@ -188,7 +187,6 @@ void add_end(TableBuilder& builder, ParameterTable& table) {
   add_norm(builder, "final_norm", model, table.final_norm, table.final_norm_bias);
   builder.end_wide();
   table.head_block = builder.begin_block();
-  table.blocks.back().alone = tied;
   if (tied && table.share.holds_begin) return;
   if (tied) builder.continue_at(0);
   table.head = builder.add(tied ? "embedding.weight" : "head.weight", {model.vocabulary_size, model.width},
@@ -233,7 +231,7 @@ ParameterTable make_parameter_table(const ModelSettings& resolved_model, const M
     table.head_gradient = table.elements;
     table.gradient_elements += table.padded_vocabulary * model.width;
     ParameterBlock& head = table.blocks.back();
-    head = {table.head_gradient, table.gradient_elements, table.head_gradient, table.gradient_elements, true};
+    head = {table.head_gradient, table.gradient_elements, table.head_gradient, table.gradient_elements};
   } else if (share.holds_end) {
     table.head_gradient = table.head;
   }

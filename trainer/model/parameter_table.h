@@ -46,8 +46,6 @@ struct ParameterBlock {
   /// Read in fp32 by the passes (embedding, positions, norms, biases): [begin, wide_end); read as products' copies:
   /// [narrow_begin, end). A tied embedding on one stage is both.
   std::int64_t wide_end = 0, narrow_begin = 0;
-  /// Stands alone in its bucket, so that both copies of a tied embedding are cut over data ranks alike.
-  bool alone = false;
 };
 
 /// Offsets of one layer's parameters; -1 where the family has none. *_bias of the fused groups cover the whole group.

@@ -9,10 +9,12 @@ TensorRows::TensorRows(std::unique_ptr<parallel::Communicator> group) {
   parts_ = group->size();
   index_ = group->rank();
   group_ = std::make_unique<parallel::Background>(std::move(group));
+  pending_.emplace(*group_);
 }
 
-std::unique_ptr<parallel::CommunicatorMemory> TensorRows::allocate(std::size_t bytes, std::string_view what) {
-  return group_->group().allocate(bytes, what);
+std::span<std::byte> TensorRows::allocate(std::size_t bytes, std::string_view what) {
+  memory_ = group_->group().allocate(bytes, what);
+  return memory_->bytes();
 }
 
 std::vector<std::size_t> TensorRows::sizes(std::int64_t rows, std::size_t size_of_row) const {
@@ -24,7 +26,7 @@ std::vector<std::size_t> TensorRows::sizes(std::int64_t rows, std::size_t size_o
 
 TensorRows::Ticket TensorRows::start_gather_bytes(std::span<std::byte> all, std::int64_t rows, std::string_view what) {
   if (!cut()) return 0;
-  return group_->start([all, what, parts = sizes(rows, all.size() / std::size_t(rows))](parallel::Communicator& ranks) {
+  return pending_->start([all, what, parts = sizes(rows, all.size() / std::size_t(rows))](parallel::Communicator& ranks) {
     ranks.all_gather_parts(all, parts, what);
   });
 }
@@ -34,17 +36,17 @@ TensorRows::Ticket TensorRows::start_scatter(std::span<float> terms_nc, std::int
   const std::size_t columns = terms_nc.size() / std::size_t(rows);
   const parallel::Slice mine = slice(rows);
   const auto own = terms_nc.subspan(std::size_t(mine.begin) * columns, std::size_t(mine.size()) * columns);
-  return group_->start([terms_nc, own, what, parts = sizes(rows, columns)](parallel::Communicator& ranks) {
+  return pending_->start([terms_nc, own, what, parts = sizes(rows, columns)](parallel::Communicator& ranks) {
     ranks.reduce_scatter(terms_nc, parts, own, what);
   });
 }
 
 void TensorRows::gather_equal_bytes(std::span<const std::byte> mine, std::span<std::byte> all, std::string_view what) {
-  wait(group_->start([=](parallel::Communicator& ranks) { ranks.all_gather(mine, all, what); }));
+  wait(pending_->start([=](parallel::Communicator& ranks) { ranks.all_gather(mine, all, what); }));
 }
 
 void TensorRows::wait(Ticket ticket) {
-  if (group_) group_->wait(ticket);
+  if (pending_) pending_->wait(ticket);
 }
 
 }  // namespace stoa::trainer

@@ -4,12 +4,14 @@
 ///
 /// Sequence parallelism, arXiv 2205.05198: gathering forward is scattering backward and the other way round.
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
 
 #include "stoa/parallel/background.h"
 #include "stoa/parallel/shard.h"
+#include "stoa/trainer/optimizer/pending_work.h"
 
 namespace stoa::trainer {
 
@@ -25,8 +27,9 @@ class TensorRows {
   bool cut() const { return parts_ > 1; }
   parallel::Slice slice(std::int64_t rows) const { return parallel::balanced_slice(rows, parts_, index_); }
 
-  /// Memory in which gathering and scattering are fastest. Collective.
-  std::unique_ptr<parallel::CommunicatorMemory> allocate(std::size_t bytes, std::string_view what);
+  /// Memory in which gathering and scattering are fastest, until the end of this object, which waits for what was
+  /// started. Once. Collective. REQUIRES: cut().
+  std::span<std::byte> allocate(std::size_t bytes, std::string_view what);
 
   /// all_nc: N rows of which this rank's stand in their place; afterwards all do.
   template <typename T>
@@ -54,8 +57,10 @@ class TensorRows {
   void gather_equal_bytes(std::span<const std::byte> mine, std::span<std::byte> all, std::string_view what);
   std::vector<std::size_t> sizes(std::int64_t rows, std::size_t size_of_row) const;
 
-  std::unique_ptr<parallel::Background> group_;
   int parts_ = 1, index_ = 0;
+  std::unique_ptr<parallel::Background> group_;
+  std::unique_ptr<parallel::CommunicatorMemory> memory_;
+  std::optional<PendingWork> pending_;
 };
 
 }  // namespace stoa::trainer

@@ -49,6 +49,7 @@ class Transformer final : public Model {
   };
 
   // transformer_forward.h
+  void allocate();
   void check(const ChunkPass& pass) const;
   void begin(const ChunkPass& pass);
   void run_forward(const ChunkPass& pass, std::span<const float> x_in, std::span<float> x_out, Pass kind);
@@ -145,7 +146,6 @@ class Transformer final : public Model {
   TransformerSizes sizes_;
   std::int64_t tokens_ = 0;  ///< of the micro-batch at hand
   parallel::Slice mine_;     ///< its rows on this rank
-  std::unique_ptr<parallel::CommunicatorMemory> exchanged_memory_;
   PageBuffer activation_memory_, workspace_memory_, table_memory_;
   std::vector<std::vector<SlotActivations<T>>> slots_;
   TransformerWorkspace<T> work_;

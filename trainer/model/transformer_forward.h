@@ -19,6 +19,16 @@ Transformer<Queue, T>::Transformer(Queue& queue, ModelParts parts)
   if (rows_axis_.parts() != table_.share.tensor_parts)
     throw InternalError("a table cut into {} parts needs as many ranks on the tensor axis, not {}",
                         table_.share.tensor_parts, rows_axis_.parts());
+  allocate();
+  if (gpt2()) return;
+  const auto rope_floats = static_cast<std::size_t>(model_.context_length * model_.head_width);
+  table_memory_ = PageBuffer(rope_floats * sizeof(float));
+  rope_te_ = table_memory_.as<float>().first(rope_floats);
+  rope_table(model_.rope_theta, model_.context_length, model_.head_width, rope_te_);
+}
+
+template <typename Queue, typename T>
+void Transformer<Queue, T>::allocate() {
   Carver planned(MemoryKind::kActivations, nullptr);
   ActivationCarver<T>(planned, table_, sizes_, shape_).carve();
   activation_memory_ = PageBuffer(planned.size_bytes());
@@ -26,20 +36,17 @@ Transformer<Queue, T>::Transformer(Queue& queue, ModelParts parts)
   slots_ = ActivationCarver<T>(kept, table_, sizes_, shape_).carve();
 
   const bool cut = rows_axis_.cut();
+  const auto carve = [&](Carver& exchanged, Carver& work) {
+    carve_exchanged<T>(exchanged, sizes_, shape_, rows_axis_.parts(), work_);
+    carve_workspace<T>(cut ? work : exchanged, table_, sizes_, shape_, queue_.threads(), work_);
+  };
   Carver exchange_size(MemoryKind::kWorkspace, nullptr), work_size(MemoryKind::kWorkspace, nullptr);
-  carve_exchanged<T>(exchange_size, sizes_, shape_, rows_axis_.parts(), work_);
-  carve_workspace<T>(cut ? work_size : exchange_size, table_, sizes_, shape_, queue.threads(), work_);
-  if (cut) exchanged_memory_ = rows_axis_.allocate(exchange_size.size_bytes(), "activations exchanged");
+  carve(exchange_size, work_size);
   workspace_memory_ = PageBuffer(cut ? work_size.size_bytes() : exchange_size.size_bytes());
-  Carver exchanged(cut ? exchanged_memory_->bytes() : workspace_memory_.bytes());
-  carve_exchanged<T>(exchanged, sizes_, shape_, rows_axis_.parts(), work_);
   Carver work(workspace_memory_.bytes());
-  carve_workspace<T>(cut ? work : exchanged, table_, sizes_, shape_, queue.threads(), work_);
-  if (gpt2()) return;
-  const auto rope_floats = static_cast<std::size_t>(model_.context_length * model_.head_width);
-  table_memory_ = PageBuffer(rope_floats * sizeof(float));
-  rope_te_ = table_memory_.as<float>().first(rope_floats);
-  rope_table(model_.rope_theta, model_.context_length, model_.head_width, rope_te_);
+  Carver exchanged(cut ? rows_axis_.allocate(exchange_size.size_bytes(), "activations exchanged")
+                       : workspace_memory_.bytes());
+  carve(exchanged, work);
 }
 
 template <typename Queue, typename T>

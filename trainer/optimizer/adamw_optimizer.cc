@@ -34,19 +34,15 @@ FlatRanges without(const FlatRanges& ranges, const FlatRanges& others, std::int6
 
 }  // namespace
 
-AdamWOptimizer::AdamWOptimizer(cpu::Queue& queue, const ParameterTable& table, const OptimizerSettings& settings)
-    : AdamWOptimizer(queue, table, settings, united({{0, table.elements}})) {}
-
 AdamWOptimizer::AdamWOptimizer(cpu::Queue& queue, const ParameterTable& table, const OptimizerSettings& settings,
-                               FlatRanges owned)
+                               const FlatRanges& owned)
     : queue_(queue),
       settings_(settings),
       elements_(std::size_t(table.elements)),
       decayed_(intersection(owned, parameters_of_decay(table, true))),
       not_decayed_(intersection(owned, parameters_of_decay(table, false))),
       first_moments_(elements_ * sizeof(float), in_bytes(owned, sizeof(float))),
-      second_moments_(elements_ * sizeof(float), in_bytes(owned, sizeof(float))),
-      norm_(queue, table, std::move(owned)) {}
+      second_moments_(elements_ * sizeof(float), in_bytes(owned, sizeof(float))) {}
 
 std::size_t AdamWOptimizer::moments_bytes(const FlatRanges& owned) {
   return 2 * committed_bytes(in_bytes(owned, sizeof(float)));

@@ -5,23 +5,18 @@
 #include <vector>
 
 #include "stoa/trainer/kernels/adamw.h"
-#include "stoa/trainer/model/model.h"
-#include "stoa/trainer/optimizer/model_norm.h"
+#include "stoa/trainer/model/model_parameters.h"
 
 namespace stoa::trainer {
 
 class AdamWOptimizer {
  public:
-  /// Borrows the queue and the table. Everything is this rank's own.
-  AdamWOptimizer(cpu::Queue& queue, const ParameterTable& table, const OptimizerSettings& settings);
-  /// `owned`: ranges that begin and end where parameters or chunks of the norm do (BucketPlan). Moments exist there.
-  AdamWOptimizer(cpu::Queue& queue, const ParameterTable& table, const OptimizerSettings& settings, FlatRanges owned);
+  /// Borrows the queue. Moments exist in `owned` (BucketPlan) alone.
+  AdamWOptimizer(cpu::Queue& queue, const ParameterTable& table, const OptimizerSettings& settings,
+                 const FlatRanges& owned);
 
   /// Bytes that both moments take once they are in use.
   static std::size_t moments_bytes(const FlatRanges& owned);
-
-  /// Of a whole model on one rank (ModelNorm).
-  double norm(std::span<const float> values) { return norm_.of(values); }
 
   /// One update of the owned masters, and of their copies where `parameters` has some. `gradient_norm` is that of the
   /// whole model's gradients, which are scaled by min(1, clip / (norm + 1e-6)). step counts the updates made, from 1,
@@ -42,7 +37,6 @@ class AdamWOptimizer {
   std::size_t elements_;
   FlatRanges decayed_, not_decayed_;  ///< owned
   PageBuffer first_moments_, second_moments_;
-  ModelNorm norm_;
 };
 
 }  // namespace stoa::trainer

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <utility>
 
 #include "stoa/parallel/tree_order.h"
 #include "stoa/trainer/kernels/adamw.h"
@@ -24,11 +23,11 @@ void sum_along_tree(std::span<double> values) {
 
 }  // namespace
 
-ModelNorm::ModelNorm(cpu::Queue& queue, const ParameterTable& table, FlatRanges owned)
+ModelNorm::ModelNorm(cpu::Queue& queue, const ParameterTable& table, const BucketPlan& plan, int data_rank)
     : queue_(queue),
       table_(table),
-      owned_(std::move(owned)),
-      owns_all_(elements_of(owned_) == table.elements),
+      owned_(plan.owned(data_rank)),
+      cut_(plan.zero != Zero::kNone),
       first_chunk_(first_chunks(table)),
       chunk_sums_(first_chunk_.back()),
       parameter_sums_(table.parameters_of_model * std::size_t(table.share.tensor_parts)) {}
@@ -74,16 +73,10 @@ double ModelNorm::norm() {
   return std::sqrt(parameter_sums_[0]);
 }
 
-double ModelNorm::of(std::span<const float> values) {
-  sum_chunks(values);
-  sum_parameters();
-  return norm();
-}
-
 // Where the ranks' sums meet, every place has one term that is not zero: the order of ranks does not matter.
 double ModelNorm::of(std::span<const float> values, parallel::Background& data, parallel::Communicator& model) {
   sum_chunks(values);
-  if (!owns_all_)
+  if (cut_)
     data.run([&](parallel::Communicator& group) {
       group.all_reduce(std::span(chunk_sums_), parallel::ReduceOp::kSum, "chunks of the norm");
     });

@@ -15,14 +15,12 @@ namespace stoa::trainer {
 /// pipeline axes, stage of ZeRO and number of threads.
 class ModelNorm {
  public:
-  /// `owned`: whole chunks of this rank; where not all are its own, the data ranks' parts tile them. Borrows queue and
-  /// table.
-  ModelNorm(cpu::Queue& queue, const ParameterTable& table, FlatRanges owned);
+  /// Borrows queue and table.
+  ModelNorm(cpu::Queue& queue, const ParameterTable& table, const BucketPlan& plan, int data_rank);
   static std::size_t memory_bytes(const ParameterTable& table);
 
-  /// Of `values` at the table's flat offsets, of which only owned ones are read. On one rank.
-  double of(std::span<const float> values);
-  /// Collective over the data and the model group: the same value on all ranks.
+  /// Of `values` at the table's flat offsets, of which only owned ones (BucketPlan) are read. Collective over the data
+  /// and the model group: the same value on all ranks.
   double of(std::span<const float> values, parallel::Background& data, parallel::Communicator& model);
 
  private:
@@ -33,7 +31,7 @@ class ModelNorm {
   cpu::Queue& queue_;
   const ParameterTable& table_;
   FlatRanges owned_;
-  bool owns_all_;
+  bool cut_;  ///< over data ranks: the same on all of them, even where one happens to own everything
   std::vector<std::size_t> first_chunk_;  ///< of each parameter, and one behind the last
   std::vector<double> chunk_sums_;
   std::vector<double> parameter_sums_;  ///< [number][tensor rank]

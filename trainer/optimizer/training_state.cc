@@ -23,7 +23,7 @@ TrainingState::TrainingState(const TrainingStateParts& parts, const TrainingStat
       owned_(plan_.owned(parts.groups.at.data)),
       parameters_(parts.table, needed_parameters(parts.table, settings.precision, owned_)),
       optimizer_(parts.queue, parts.table, settings.optimizer, owned_),
-      norm_(parts.queue, parts.table, owned_),
+      norm_(parts.queue, parts.table, plan_, parts.groups.at.data),
       gradients_(make_gradient_reduction({parts.queue, parts.table, plan_, parts.data}, settings.gradients)),
       partial_(parts.table, owned_, *parts.groups.tensor),
       gathering_(parts.table, plan_, parameters_, parts.data) {}
@@ -54,18 +54,22 @@ void TrainingState::add_tied_parts() {
 
 double TrainingState::gradient_norm() { return norm_.of(gradients_->gradients(), parts_.data, *parts_.groups.model); }
 
-double TrainingState::parameter_norm() { return norm_.of(masters(), parts_.data, *parts_.groups.model); }
-
 void TrainingState::update(std::int64_t step, double learning_rate, double norm) {
   gathering_.await_all();
   optimizer_.update(step, learning_rate, norm, gradients_->gradients(), parameters_);
-  gathering_.start();
+  start_gathering();
 }
 
 void TrainingState::gather_all() {
   parameters_.refresh_copies(parts_.queue, owned_);
-  gathering_.start();
+  start_gathering();
   gathering_.await_all();
+}
+
+// The norm comes first: behind the gathering its sum over data ranks would have to wait for all of that.
+void TrainingState::start_gathering() {
+  parameter_norm_ = norm_.of(masters(), parts_.data, *parts_.groups.model);
+  gathering_.start();
 }
 
 void plan_training_state(const ParameterTable& table, const TrainingStateSettings& settings,
@@ -79,7 +83,7 @@ void plan_training_state(const ParameterTable& table, const TrainingStateSetting
         {MemoryKind::kParameters, "copies for products, bf16", ModelParameters::copies_bytes(ranges)});
   memory.parts.push_back(
       {MemoryKind::kOptimizer, "first and second moments, fp32", AdamWOptimizer::moments_bytes(owned)});
-  memory.parts.push_back({MemoryKind::kOptimizer, "sums of the norms", 2 * ModelNorm::memory_bytes(table)});
+  memory.parts.push_back({MemoryKind::kOptimizer, "sums of the norms", ModelNorm::memory_bytes(table)});
   plan_gradient_reduction(table, plan, data_rank, settings.gradients, memory);
   if (const std::size_t bytes = PartialGradients::memory_bytes(table, owned); bytes > 0)
     memory.parts.push_back({MemoryKind::kCommunication, "gradients summed over the tensor axis", bytes});

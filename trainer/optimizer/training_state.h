@@ -14,6 +14,7 @@
 #include "stoa/parallel/mesh_groups.h"
 #include "stoa/trainer/optimizer/adamw_optimizer.h"
 #include "stoa/trainer/optimizer/gradient_reduction.h"
+#include "stoa/trainer/optimizer/model_norm.h"
 #include "stoa/trainer/optimizer/parameter_gathering.h"
 #include "stoa/trainer/optimizer/partial_gradients.h"
 
@@ -49,11 +50,11 @@ class TrainingState {
   void finish_step();
   /// Collective: the same value on all ranks. After finish_step; NaN where any rank has a NaN.
   double gradient_norm();
-  /// Updates what this rank owns and starts bringing the new values to the other data ranks (gate). `step` counts
-  /// updates from 1; `norm` is gradient_norm().
+  /// Collective. Updates what this rank owns and starts bringing the new values to the other data ranks (gate). `step`
+  /// counts updates from 1; `norm` is gradient_norm().
   void update(std::int64_t step, double learning_rate, double norm);
-  /// Collective: of the whole model's masters.
-  double parameter_norm();
+  /// Of the whole model's masters, as the last update() or gather_all() left them; the same value on all ranks.
+  double parameter_norm() const { return parameter_norm_; }
 
   /// Collective, after owned masters were drawn or loaded: makes their copies and brings both to all data ranks.
   void gather_all();
@@ -72,6 +73,7 @@ class TrainingState {
 
  private:
   void add_tied_parts();
+  void start_gathering();
 
   TrainingStateParts parts_;
   BucketPlan plan_;
@@ -82,6 +84,7 @@ class TrainingState {
   std::unique_ptr<GradientReduction> gradients_;
   PartialGradients partial_;
   ParameterGathering gathering_;
+  double parameter_norm_ = 0;
 };
 
 /// Adds to `memory` what a TrainingState of that table allocates on a data rank: parameters, gradients, moments and

@@ -106,8 +106,8 @@ TEST(ParameterTable, PaddingStaysZeroThroughATrainingStep) {
     std::vector<std::int32_t> tokens(std::size_t(model.context_length), 3), targets(tokens.size(), 7);
     std::vector<float> gradients(std::size_t(table.gradient_elements), 0);
     transformer->train({.tokens_bt = tokens, .targets_bt = targets, .samples = 1}, {1, 0.1F}, gradients);
-    AdamWOptimizer optimizer(queue, table, {});
-    optimizer.update(1, 0.1, optimizer.norm(gradients), gradients, parameters);
+    AdamWOptimizer optimizer(queue, table, {}, united({{0, table.elements}}));
+    optimizer.update(1, 0.1, 1, gradients, parameters);
     const auto masters = parameters.masters();
     std::vector<bool> used(gradients.size(), false);
     for (const Parameter& parameter : table.parameters)
