@@ -84,20 +84,20 @@ void train_rank(const RankOptions& options, parallel::Communicator& ranks, Log& 
   trainer::Metrics metrics;
   if (ranks.rank() == 0) metrics = trainer::Metrics(run_directory / "metrics.jsonl", stdout, options.attempt, clock);
 
-  trainer::TrainingLoop loop(
-      {experiment.model, experiment.training, experiment.parallel, experiment.optimizer, experiment.checkpoint, experiment.evaluation},
-      {.queue = queue,
-       .ranks = ranks,
-       .store = store,
-       .train = data.train(),
-       .held_out = data.held_out(),
-       .token_bytes = token_bytes,
-       .data_identity = trainer::data_identity(data, experiment.data, tokenizer_fingerprint),
-       .power = power,
-       .metrics = metrics,
-       .clock = clock,
-       .log = log,
-       .stop_requested = stop_requested});
+  trainer::TrainingLoop loop({experiment.model, experiment.training, experiment.parallel, experiment.optimizer,
+                              experiment.checkpoint, experiment.evaluation},
+                             {.queue = queue,
+                              .ranks = ranks,
+                              .store = store,
+                              .train = data.train(),
+                              .held_out = data.held_out(),
+                              .token_bytes = token_bytes,
+                              .data_identity = trainer::data_identity(data, experiment.data, tokenizer_fingerprint),
+                              .power = power,
+                              .metrics = metrics,
+                              .clock = clock,
+                              .log = log,
+                              .stop_requested = stop_requested});
   const trainer::LoopOutcome outcome = loop.run();
   if (ranks.rank() == 0)
     write_outcome(run_directory / "outcome.json",

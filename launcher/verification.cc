@@ -34,10 +34,11 @@ const char* verdict_word(const LayoutVerdict& verdict) {
 
 std::string small_text(const StepSettings& small, const VerifyLayoutsOptions& options, std::size_t layouts) {
   const trainer::TrainingSettings& training = small.training;
-  return fmt::format("{}, made small: {}, {} samples of {} tokens in micro-batches of {}\n"
-                     "Two steps on one rank and on {} layouts of thread ranks.\n\n",
-                     options.file, describe_model(small.model), training.global_batch, small.model.context_length,
-                     training.micro_batch, layouts);
+  return fmt::format(
+      "{}, made small: {}, {} samples of {} tokens in micro-batches of {}\n"
+      "Two steps on one rank and on {} layouts of thread ranks.\n\n",
+      options.file, describe_model(small.model), training.global_batch, small.model.context_length,
+      training.micro_batch, layouts);
 }
 
 Json report_json(const StepSettings& small, const std::vector<LayoutVerdict>& verdicts,
@@ -62,8 +63,9 @@ VerificationTable::VerificationTable(const std::vector<StepSettings>& layouts)
 }
 
 std::string VerificationTable::header() const {
-  return fmt::format("{:<{}}  zero  {:<{}}  recompute  loss 1   loss 2   gradient  verdict    seconds  worst parameter\n",
-                     kMeshTitle, mesh_width_, kScheduleTitle, schedule_width_);
+  return fmt::format(
+      "{:<{}}  zero  {:<{}}  recompute  loss 1   loss 2   gradient  verdict    seconds  worst parameter\n", kMeshTitle,
+      mesh_width_, kScheduleTitle, schedule_width_);
 }
 
 std::string VerificationTable::line(const LayoutVerdict& verdict) const {
@@ -71,9 +73,9 @@ std::string VerificationTable::line(const LayoutVerdict& verdict) const {
   const trainer::ParallelSettings& parallel = verdict.layout.parallel;
   return fmt::format("{:<{}}  {:<4}  {:<{}}  {:<9}  {:<7.1e}  {:<7.1e}  {:<8.1e}  {:<9}  {:>7.2f}  {}\n",
                      mesh_column(verdict.layout), mesh_width_, int(parallel.zero), trainer::schedule_text(parallel),
-                     schedule_width_, trainer::recompute_name(verdict.layout.training.recompute),
-                     found.loss_difference, found.second_loss_difference, found.gradient.difference,
-                     verdict_word(verdict), verdict.seconds, found.gradient.name);
+                     schedule_width_, trainer::recompute_name(verdict.layout.training.recompute), found.loss_difference,
+                     found.second_loss_difference, found.gradient.difference, verdict_word(verdict), verdict.seconds,
+                     found.gradient.name);
 }
 
 Json verdict_json(const LayoutVerdict& verdict) {
@@ -117,8 +119,8 @@ std::string faults_text(const std::vector<LayoutVerdict>& verdicts) {
 }
 
 void verify_experiment(const Experiment& experiment, const VerifyLayoutsOptions& options, std::FILE* out, Log& log) {
-  const StepSettings small = trainer::small_settings(
-      {experiment.model, experiment.training, experiment.parallel, experiment.optimizer});
+  const StepSettings small =
+      trainer::small_settings({experiment.model, experiment.training, experiment.parallel, experiment.optimizer});
   std::vector<StepSettings> layouts = trainer::layouts_of(small, options.choice);
   if (const auto most = std::size_t(options.most_layouts); most > 0 && layouts.size() > most) layouts.resize(most);
   const trainer::SyntheticSamples samples = trainer::samples_for(small, experiment.data.document_rules());
@@ -128,13 +130,13 @@ void verify_experiment(const Experiment& experiment, const VerifyLayoutsOptions&
   const SystemClock clock;
   ProgressLines progress(log, clock);
   std::size_t done = 0;
-  const auto verdicts = trainer::verify_layouts(
-      layouts, {.samples = samples, .clock = clock, .told = [&](const LayoutVerdict& verdict) {
-                  ++done;
-                  if (!text) return progress.line("{} of {} layouts", done, layouts.size());
-                  fmt::print(out, "{}", table.line(verdict));
-                  std::fflush(out);
-                }});
+  const auto verdicts =
+      trainer::verify_layouts(layouts, {.samples = samples, .clock = clock, .told = [&](const LayoutVerdict& verdict) {
+                                          ++done;
+                                          if (!text) return progress.line("{} of {} layouts", done, layouts.size());
+                                          fmt::print(out, "{}", table.line(verdict));
+                                          std::fflush(out);
+                                        }});
   if (!text) fmt::print(out, "{}\n", report_json(small, verdicts, options).dump(2));
   if (const std::string faults = faults_text(verdicts); !faults.empty()) throw NumericError("{}", faults);
   if (text)

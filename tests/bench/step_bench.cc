@@ -6,9 +6,9 @@
 //   step_bench MODEL SAMPLES PRECISION [KEY=VALUE ...]
 //     MODEL      gpt2_124m (T 512) | small (L 6, D 384, V 8192, T 256); SAMPLES of the global batch; fp32 | bf16
 //     data, pipeline, tensor     the mesh; its ranks are mpirun's:  mpirun -np 2 --bind-to none step_bench ...
-//     micro_batch, schedule (gpipe | 1f1b | interleaved | zero_bubble), chunks, zero, recompute (none | selective | full)
-//     threads    of a rank (its share of the allowed processors where absent), steps
-//     hidden=1   also the same step on each rank alone and the reduction alone: how much of it backward hides
+//     micro_batch, schedule (gpipe | 1f1b | interleaved | zero_bubble), chunks, zero, recompute (none | selective |
+//     full) threads    of a rank (its share of the allowed processors where absent), steps hidden=1   also the same
+//     step on each rank alone and the reduction alone: how much of it backward hides
 #include <fmt/format.h>
 #include <malloc.h>
 #include <sys/resource.h>
@@ -233,8 +233,8 @@ int main(int count, char** arguments) {
   const double forward_s = now_s();
   const Measured measured = measure(passes, samples, steps);
   const double reduced_s = alone > 0 ? reduction_s(passes, steps) : 0;
-  double peak = measure_peak_gflops(
-      queue, settings.training.precision == Precision::kBf16 ? PeakKind::kBf16 : PeakKind::kFp32);
+  double peak =
+      measure_peak_gflops(queue, settings.training.precision == Precision::kBf16 ? PeakKind::kBf16 : PeakKind::kFp32);
   ranks.all_reduce(std::span(&peak, 1), parallel::ReduceOp::kSum, "peak");
   if (ranks.rank() != 0) return 0;
   const double step_s = median(measured.step_s);

@@ -136,9 +136,8 @@ void TrainingLoop::report(const StepResult& result, double step_s) {
 
 void TrainingLoop::evaluate_held_out() {
   if (parts_.held_out == nullptr || settings_.evaluation.batches == 0) return;
-  const EvaluationResult result =
-      evaluate(passes_, *parts_.held_out, settings_.evaluation.batches * settings_.training.global_batch,
-               parts_.token_bytes);
+  const EvaluationResult result = evaluate(
+      passes_, *parts_.held_out, settings_.evaluation.batches * settings_.training.global_batch, parts_.token_bytes);
   parts_.metrics.write({{"kind", "evaluation"},
                         {"step", step_},
                         {"loss", result.loss},
@@ -157,7 +156,8 @@ std::vector<checkpoint::PieceToSave> TrainingLoop::pieces_of_state() {
   const FlatRanges ranges = cut ? state.owned() : row_ranges(table, groups.size.data, groups.at.data);
   auto pieces = pieces_to_save(table, "parameters", state.masters(), ranges);
   for (auto& piece : pieces_to_save(table, "adam_m", state.first_moments(), ranges)) pieces.push_back(std::move(piece));
-  for (auto& piece : pieces_to_save(table, "adam_v", state.second_moments(), ranges)) pieces.push_back(std::move(piece));
+  for (auto& piece : pieces_to_save(table, "adam_v", state.second_moments(), ranges))
+    pieces.push_back(std::move(piece));
   return pieces;
 }
 

@@ -63,9 +63,8 @@ bool is_worth_it(const StepSettings& settings) {
 
 std::vector<StepSettings> layouts_of(const StepSettings& settings, LayoutChoice choice) {
   const Axes axes(settings.parallel.mesh);
-  std::vector<Combination> chosen = full_cross(axes.sizes(), [&](const Combination& combination) {
-    return is_worth_it(axes.settings(settings, combination));
-  });
+  std::vector<Combination> chosen = full_cross(
+      axes.sizes(), [&](const Combination& combination) { return is_worth_it(axes.settings(settings, combination)); });
   if (choice == LayoutChoice::kPairwise) chosen = pairwise_cover(chosen);
   std::vector<StepSettings> layouts = {settings};
   for (const Combination& combination : chosen) {

@@ -84,8 +84,7 @@ bool find_model(const StepSettings& experiment, Copies copies, StepSettings& sma
   for (std::int64_t heads = std::max(least, std::min(kLeastHeads, model.heads)); heads <= kMostHeads; ++heads) {
     if (heads % group != 0) continue;
     small.model = small_model(model, layers, heads, group);
-    const bool is_alike =
-        has_copies(small.model, small.parallel.mesh) == has_copies(model, experiment.parallel.mesh);
+    const bool is_alike = has_copies(small.model, small.parallel.mesh) == has_copies(model, experiment.parallel.mesh);
     if ((copies == Copies::kAny || is_alike) && find_batch(small)) return true;
   }
   return false;

@@ -12,11 +12,11 @@ inline constexpr int kMostVerifiedRanks = 8;
 /// was above 1 stays above 1.
 parallel::MeshSize scaled_down(const parallel::MeshSize& mesh, int most_ranks);
 
-/// Kept: family, tied embedding, norm of queries and keys, dropout, query heads of a key-value head (up to 4), precision,
-/// recomputation, deterministic mode, z-loss, which axes are cut, schedule, ZeRO, whether a stage has several chunks and
-/// whether stages are uneven. Small and odd: width, feed-forward width, vocabulary, context. The batch is as small as
-/// the layout permits while every token id occurs in it twice. ConfigError where there is no small model on which this
-/// layout works.
+/// Kept: family, tied embedding, norm of queries and keys, dropout, query heads of a key-value head (up to 4),
+/// precision, recomputation, deterministic mode, z-loss, which axes are cut, schedule, ZeRO, whether a stage has
+/// several chunks and whether stages are uneven. Small and odd: width, feed-forward width, vocabulary, context. The
+/// batch is as small as the layout permits while every token id occurs in it twice. ConfigError where there is no small
+/// model on which this layout works.
 StepSettings small_settings(const StepSettings& experiment);
 
 }  // namespace stoa::trainer

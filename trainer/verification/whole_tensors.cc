@@ -63,8 +63,8 @@ class Assembly {
     for (Parameter& parameter : make_parameter_table(model).parameters) {
       const auto elements = std::size_t(parallel::whole_box(parameter.shape).elements());
       if (targets_.size() <= parameter.number) targets_.resize(parameter.number + 1);
-      targets_[parameter.number] = {std::move(parameter.name), {parameter.shape, std::vector<float>(elements)},
-                                    std::vector<int>(elements)};
+      targets_[parameter.number] = {
+          std::move(parameter.name), {parameter.shape, std::vector<float>(elements)}, std::vector<int>(elements)};
     }
   }
 
@@ -119,8 +119,7 @@ class Assembly {
 /// What this rank speaks for among the data ranks that hold the same share.
 FlatRanges counted_ranges(TrainingStep& step) {
   const TrainingState& state = step.state();
-  if (state.plan().zero == Zero::kNone)
-    return row_ranges(step.table(), step.groups().size.data, step.groups().at.data);
+  if (state.plan().zero == Zero::kNone) return row_ranges(step.table(), step.groups().size.data, step.groups().at.data);
   return state.owned();
 }
 

@@ -46,8 +46,8 @@ TEST(Verification, LayoutsOfTheQuickstartHaveTheSameBits) {
 }
 
 TEST(Verification, TheOwnCompositionOfALargeExperimentComesFirst) {
-  const Ran ran = run_stoa({"verify", (kConfigs / "gpt2_124m.yaml").string(), "parallel.pipeline=4", "parallel.tensor=2",
-                            "parallel.zero=2", "--layouts", "1", "--format", "json"});
+  const Ran ran = run_stoa({"verify", (kConfigs / "gpt2_124m.yaml").string(), "parallel.pipeline=4",
+                            "parallel.tensor=2", "parallel.zero=2", "--layouts", "1", "--format", "json"});
   EXPECT_EQ(ran.code, 0) << ran.err;
   const Json report = parse_json(ran.out, "stoa verify");
   const Json& layout = report["layouts"][0];
@@ -75,10 +75,11 @@ TEST(Verification, ATableHasTheWorstParameterAndTheVerdictInColumns) {
 
 TEST(Verification, FaultsNameLayoutAndParameter) {
   EXPECT_EQ(faults_text({verdict_with(""), verdict_with("")}), "");
-  EXPECT_EQ(faults_text({verdict_with(""), verdict_with("the gradient of head.weight differs by 1, the bound is 3e-05")}),
-            "1 of 2 layouts do not give what one rank gives:\n"
-            "  data 2 x pipeline 1 x tensor 4, zero 0, 1f1b, recompute none: the gradient of head.weight differs by 1, the "
-            "bound is 3e-05");
+  EXPECT_EQ(
+      faults_text({verdict_with(""), verdict_with("the gradient of head.weight differs by 1, the bound is 3e-05")}),
+      "1 of 2 layouts do not give what one rank gives:\n"
+      "  data 2 x pipeline 1 x tensor 4, zero 0, 1f1b, recompute none: the gradient of head.weight differs by 1, the "
+      "bound is 3e-05");
 }
 
 TEST(Verification, AnExperimentThatCannotRunIsRefusedBeforeAnything) {

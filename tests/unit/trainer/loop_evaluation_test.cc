@@ -46,9 +46,9 @@ TEST(LoopThreadRanksEvaluation, HasTheSameBitsOnAnyNumberOfDataRanksAndStages) {
   const EvaluationResult one = evaluate_on({}, data, 9, 2);
   EXPECT_EQ(one.tokens, 81);
   EXPECT_GT(one.loss, 1);
-  for (const parallel::MeshSize& mesh : {parallel::MeshSize{.data = 2}, parallel::MeshSize{.data = 3},
-                                         parallel::MeshSize{.data = 7}, parallel::MeshSize{.pipeline = 2},
-                                         parallel::MeshSize{.data = 3, .pipeline = 2}}) {
+  for (const parallel::MeshSize& mesh :
+       {parallel::MeshSize{.data = 2}, parallel::MeshSize{.data = 3}, parallel::MeshSize{.data = 7},
+        parallel::MeshSize{.pipeline = 2}, parallel::MeshSize{.data = 3, .pipeline = 2}}) {
     const EvaluationResult many = evaluate_on(mesh, data, 9, 2);
     EXPECT_EQ(many.loss, one.loss) << mesh.data << " x " << mesh.pipeline;
     EXPECT_EQ(many.tokens, one.tokens) << mesh.data << " x " << mesh.pipeline;

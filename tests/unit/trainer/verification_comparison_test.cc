@@ -108,15 +108,14 @@ struct RankPlan {
 
 std::string fault_of_planted(const StepSettings& settings, const std::function<RankPlan(int rank)>& plan) {
   LayoutRun run;
-  parallel::run_thread_ranks(settings.parallel.mesh.ranks(), kVerificationDeadline_s,
-                             [&](parallel::Communicator& job) {
-                               const RankPlan mine = plan(job.rank());
-                               StepSettings seeded = settings;
-                               seeded.training.seed = mine.sample_seed;
-                               cpu::Queue queue({.threads = 1, .pinned = {}, .isa = cpu::Isa::kPlain});
-                               LayoutRun here = run_layout(queue, mine.settings, samples_for(seeded, {}), job);
-                               if (job.rank() == 0) run = std::move(here);
-                             });
+  parallel::run_thread_ranks(settings.parallel.mesh.ranks(), kVerificationDeadline_s, [&](parallel::Communicator& job) {
+    const RankPlan mine = plan(job.rank());
+    StepSettings seeded = settings;
+    seeded.training.seed = mine.sample_seed;
+    cpu::Queue queue({.threads = 1, .pinned = {}, .isa = cpu::Isa::kPlain});
+    LayoutRun here = run_layout(queue, mine.settings, samples_for(seeded, {}), job);
+    if (job.rank() == 0) run = std::move(here);
+  });
   return compare(settings, run, run_one_rank(settings, {})).fault.value_or("");
 }
 
@@ -177,10 +176,9 @@ TEST(VerificationVerdicts, ALayoutThatCannotRunIsAFaultAndTheOthersGoOn) {
   const SyntheticSamples samples = samples_for(good, {});
   const FakeClock clock;
   std::size_t told = 0;
-  const auto verdicts = verify_layouts({good, bad, good}, {.samples = samples,
-                                                           .clock = clock,
-                                                           .isa = cpu::Isa::kPlain,
-                                                           .told = [&](const LayoutVerdict&) { ++told; }});
+  const auto verdicts = verify_layouts(
+      {good, bad, good},
+      {.samples = samples, .clock = clock, .isa = cpu::Isa::kPlain, .told = [&](const LayoutVerdict&) { ++told; }});
   ASSERT_EQ(verdicts.size(), 3U);
   EXPECT_EQ(told, 3U);
   EXPECT_EQ(verdicts[0].fault, std::nullopt);

@@ -1,6 +1,6 @@
 /// Every two settings that can meet are verified together: meshes, schedules, chunks, uneven stages, ZeRO and
-/// deterministic sums with family, tied embedding, precision, recomputation, dropout, z-loss, documents, key-value heads
-/// and micro-batches. Runs under ThreadSanitizer too.
+/// deterministic sums with family, tied embedding, precision, recomputation, dropout, z-loss, documents, key-value
+/// heads and micro-batches. Runs under ThreadSanitizer too.
 #include <gtest/gtest.h>
 
 #include <array>

@@ -1,5 +1,5 @@
-/// Every layout up to 8 ranks gives the losses, gradients and update of one rank: the full cross of mesh and chunks with
-/// family and tied embedding, on sizes that no axis divides.
+/// Every layout up to 8 ranks gives the losses, gradients and update of one rank: the full cross of mesh and chunks
+/// with family and tied embedding, on sizes that no axis divides.
 #include <gtest/gtest.h>
 
 #include <map>

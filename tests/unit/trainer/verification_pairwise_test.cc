@@ -15,14 +15,14 @@ std::set<Pair> pairs_of(const std::vector<Combination>& combinations) {
   std::set<Pair> pairs;
   for (const Combination& combination : combinations)
     for (std::size_t a = 0; a < combination.size(); ++a)
-      for (std::size_t b = a + 1; b < combination.size(); ++b)
-        pairs.emplace(a, combination[a], b, combination[b]);
+      for (std::size_t b = a + 1; b < combination.size(); ++b) pairs.emplace(a, combination[a], b, combination[b]);
   return pairs;
 }
 
 bool any(const Combination&) { return true; }
 
-/// Not every pair can be: the first two axes together are 4 at most, and value 2 of the third needs value 1 of the last.
+/// Not every pair can be: the first two axes together are 4 at most, and value 2 of the third needs value 1 of the
+/// last.
 bool some(const Combination& chosen) { return chosen[0] + chosen[1] <= 4 && (chosen[2] != 2 || chosen[3] == 1); }
 
 TEST(VerificationPairwise, TheFullCrossHasEachPermittedCombinationOnce) {

@@ -75,7 +75,8 @@ TEST(VerificationSamples, EveryRowOfEveryParameterHasAGradient) {
     for (const StepSettings& settings : {verified_llama(tied), verified_gpt2(tied)})
       for (const DocumentRules& rules : {DocumentRules{}, DocumentRules{true, true}}) {
         const LayoutRun run = run_one_rank(settings, rules);
-        for (const StepOutcome& step : run.steps) EXPECT_EQ(rows_without_gradient(step.gradients), std::vector<std::string>());
+        for (const StepOutcome& step : run.steps)
+          EXPECT_EQ(rows_without_gradient(step.gradients), std::vector<std::string>());
       }
 }
 

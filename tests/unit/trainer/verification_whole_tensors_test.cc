@@ -52,8 +52,10 @@ WholeTensors gather_changed(const std::function<void(int rank, Brought& mine)>& 
     mine.values = numbered(mine.table);
     change(job.rank(), mine);
     WholeTensors here = gather_whole(job, {mine.table, mine.held, mine.counted, mine.values});
-    if (job.rank() == 0) whole = std::move(here);
-    else EXPECT_TRUE(here.empty());
+    if (job.rank() == 0)
+      whole = std::move(here);
+    else
+      EXPECT_TRUE(here.empty());
   });
   return whole;
 }
