@@ -1,8 +1,8 @@
 #pragma once
 /// Collectives and messages through MPI, for ranks on several nodes. Nonblocking MPI calls are polled until the
-/// deadline. All data passes through buffers that this object owns, in bounded chunks: a transfer that a failed call
-/// left under way never touches the caller's memory, and after a failure the buffers are kept for the rest of the
-/// process.
+/// deadline. All data passes through buffers that this object owns, in bounded pieces (small enough that a piece is
+/// still in the processor's cache when it is copied on): a transfer that a failed call left under way never touches the
+/// caller's memory, and after a failure the buffers are kept for the rest of the process.
 #include <mpi.h>
 
 #include <cstddef>
@@ -52,23 +52,27 @@ class MpiMessages {
   void interrupt() { group_.interrupt(); }
 
  private:
-  struct Buffers;
+  /// A piece of every rank's part on its way, with buffers of its own. Some are under way at a time, so that the
+  /// network has work while this rank copies and sums.
+  struct Flight;
 
   template <typename T>
-  void reduce_chunk(std::span<T> values, ReduceOp op, TimePoint deadline);
-  template <typename T>
   void reduce_small(std::span<T> values, ReduceOp op, TimePoint deadline);
-  /// sending is cut into counts at places; afterwards received holds every rank's piece for this one, of mine bytes.
-  void exchange(std::size_t mine_bytes, TimePoint deadline);
-  /// Each rank's piece of sending, of counts bytes at places, comes to all.
-  void gather_pieces(TimePoint deadline);
+  /// Each rank's piece goes to that rank; the end sums this rank's terms into `out`.
+  void begin_scatter(Flight& flight);
+  template <typename T>
+  void end_scatter(Flight& flight, ReduceOp op, T* out, TimePoint deadline);
+  /// This rank's piece goes to all; at the end theirs are here.
+  void begin_gather(Flight& flight);
+  void end_gather(Flight& flight, TimePoint deadline);
+  void receive_piece(Flight& flight, std::size_t from, std::size_t size_bytes);
+  void send_piece(Flight& flight, std::size_t place, std::size_t to, std::size_t size_bytes);
   std::size_t piece_bytes() const;
-  /// Sets counts and places to a piece of each part; returns the bytes of all.
-  std::size_t place_pieces(std::size_t at, std::span<const std::size_t> part_bytes);
+  std::byte* place(std::vector<std::byte>& buffer, std::size_t rank) const;
 
   MpiGroup group_;
   MpiMail mail_;
-  std::unique_ptr<Buffers> buffers_;
+  std::vector<std::unique_ptr<Flight>> flights_;
 };
 
 }  // namespace stoa::parallel
