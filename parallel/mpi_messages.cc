@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "stoa/base/error.h"
+#include "stoa/parallel/private_memory.h"
 #include "stoa/parallel/shard.h"
 #include "stoa/parallel/tree_reduce.h"
 
@@ -76,6 +77,26 @@ struct MpiMessages::Flight {
   std::vector<MPI_Request> requests;
 };
 
+class MpiMessages::Memory final : public CommunicatorMemory {
+ public:
+  Memory(MpiMessages& messages, std::size_t bytes, std::string_view what)
+      : messages_(messages), memory_(std::make_unique<PrivateMemory>(bytes, what)) {
+    messages_.allocated_.emplace_back(memory_->bytes());
+  }
+  ~Memory() override {
+    std::erase_if(messages_.allocated_, [this](const auto& other) { return other.data() == memory_->bytes().data(); });
+    if (messages_.group_.failed()) static_cast<void>(memory_.release());
+  }
+  Memory(const Memory&) = delete;
+  Memory& operator=(const Memory&) = delete;
+
+  std::span<std::byte> bytes() override { return memory_->bytes(); }
+
+ private:
+  MpiMessages& messages_;
+  std::unique_ptr<PrivateMemory> memory_;
+};
+
 MpiMessages::MpiMessages(MPI_Comm communicator, std::vector<int> members)
     : group_(communicator, std::move(members)), mail_(group_) {
   const std::size_t size = static_cast<std::size_t>(ranks()) * piece_bytes();
@@ -103,35 +124,57 @@ std::size_t MpiMessages::piece_bytes() const {
   return std::clamp(kChunkBytes / static_cast<std::size_t>(ranks()) / kLine * kLine, kSmallBytes, kPieceBytes);
 }
 
-std::byte* MpiMessages::place(std::vector<std::byte>& buffer, std::size_t rank) const {
-  return buffer.data() + rank * piece_bytes();
+std::unique_ptr<CommunicatorMemory> MpiMessages::allocate(std::size_t bytes, std::string_view what) {
+  return std::make_unique<Memory>(*this, bytes, what);
 }
 
-void MpiMessages::receive_piece(Flight& flight, std::size_t from, std::size_t size_bytes) {
-  if (size_bytes == 0) return;
-  check_mpi(MPI_Irecv(place(flight.received, from), static_cast<int>(size_bytes), MPI_BYTE, static_cast<int>(from),
-                      MpiGroup::kPieceTag, group_.communicator(), &flight.requests.emplace_back(MPI_REQUEST_NULL)),
+bool MpiMessages::is_allocated(std::span<const std::byte> bytes) const {
+  return std::ranges::any_of(allocated_, [&](const std::span<const std::byte> memory) {
+    return bytes.data() >= memory.data() && bytes.data() + bytes.size() <= memory.data() + memory.size();
+  });
+}
+
+std::span<std::byte> MpiMessages::place(std::vector<std::byte>& buffer, std::size_t rank,
+                                        std::size_t size_bytes) const {
+  return std::span(buffer).subspan(rank * piece_bytes(), size_bytes);
+}
+
+void MpiMessages::receive_piece(Flight& flight, std::size_t from, std::span<std::byte> to) {
+  if (to.empty()) return;
+  check_mpi(MPI_Irecv(to.data(), static_cast<int>(to.size()), MPI_BYTE, static_cast<int>(from), MpiGroup::kPieceTag,
+                      group_.communicator(), &flight.requests.emplace_back(MPI_REQUEST_NULL)),
             "MPI_Irecv");
 }
 
-void MpiMessages::send_piece(Flight& flight, std::size_t place, std::size_t to, std::size_t size_bytes) {
-  if (size_bytes == 0) return;
-  check_mpi(MPI_Isend(this->place(flight.sending, place), static_cast<int>(size_bytes), MPI_BYTE, static_cast<int>(to),
-                      MpiGroup::kPieceTag, group_.communicator(), &flight.requests.emplace_back(MPI_REQUEST_NULL)),
+void MpiMessages::send_piece(Flight& flight, std::span<const std::byte> piece, std::size_t to) {
+  if (piece.empty()) return;
+  check_mpi(MPI_Isend(piece.data(), static_cast<int>(piece.size()), MPI_BYTE, static_cast<int>(to), MpiGroup::kPieceTag,
+                      group_.communicator(), &flight.requests.emplace_back(MPI_REQUEST_NULL)),
             "MPI_Isend");
+}
+
+std::span<const std::byte> MpiMessages::sendable(Flight& flight, std::size_t piece) {
+  const std::span<std::byte> bytes = flight.pieces[piece];
+  if (bytes.empty() || is_allocated(bytes)) return bytes;
+  const std::span<std::byte> copy = place(flight.sending, piece, bytes.size());
+  std::memcpy(copy.data(), bytes.data(), bytes.size());
+  return copy;
+}
+
+std::span<std::byte> MpiMessages::landing(Flight& flight, std::size_t piece) {
+  const std::span<std::byte> bytes = flight.pieces[piece];
+  return is_allocated(bytes) ? bytes : place(flight.received, piece, bytes.size());
 }
 
 // Every rank begins with the one behind it, so that no rank is everyone's first.
 void MpiMessages::begin_scatter(Flight& flight) {
   const auto me = static_cast<std::size_t>(rank()), all = flight.pieces.size();
   flight.requests.clear();
-  for (std::size_t i = 1; i < all; ++i) receive_piece(flight, (me + all - i) % all, flight.pieces[me].size());
   for (std::size_t i = 1; i < all; ++i) {
-    const std::size_t to = (me + i) % all;
-    const auto piece = flight.pieces[to];
-    if (!piece.empty()) std::memcpy(place(flight.sending, to), piece.data(), piece.size());
-    send_piece(flight, to, to, piece.size());
+    const std::size_t from = (me + all - i) % all;
+    receive_piece(flight, from, place(flight.received, from, flight.pieces[me].size()));
   }
+  for (std::size_t i = 1; i < all; ++i) send_piece(flight, sendable(flight, (me + i) % all), (me + i) % all);
 }
 
 template <typename T>
@@ -147,22 +190,19 @@ void MpiMessages::end_scatter(Flight& flight, ReduceOp op, T* out, TimePoint dea
 
 void MpiMessages::begin_gather(Flight& flight) {
   const auto me = static_cast<std::size_t>(rank()), all = flight.pieces.size();
-  const auto mine = flight.pieces[me];
   flight.requests.clear();
-  for (std::size_t i = 1; i < all; ++i) {
-    const std::size_t from = (me + all - i) % all;
-    receive_piece(flight, from, flight.pieces[from].size());
-  }
-  if (!mine.empty()) std::memcpy(place(flight.sending, me), mine.data(), mine.size());
-  for (std::size_t i = 1; i < all; ++i) send_piece(flight, me, (me + i) % all, mine.size());
+  for (std::size_t i = 1; i < all; ++i)
+    receive_piece(flight, (me + all - i) % all, landing(flight, (me + all - i) % all));
+  const std::span<const std::byte> mine = sendable(flight, me);
+  for (std::size_t i = 1; i < all; ++i) send_piece(flight, mine, (me + i) % all);
 }
 
 void MpiMessages::end_gather(Flight& flight, TimePoint deadline) {
   group_.await_all(flight.requests, deadline);
   for (std::size_t from = 0; from < flight.pieces.size(); ++from) {
-    const auto piece = flight.pieces[from];
-    if (from != static_cast<std::size_t>(rank()) && !piece.empty())
-      std::memcpy(piece.data(), place(flight.received, from), piece.size());
+    const std::span<std::byte> piece = flight.pieces[from], here = landing(flight, from);
+    if (from != static_cast<std::size_t>(rank()) && here.data() != piece.data() && !piece.empty())
+      std::memcpy(piece.data(), here.data(), piece.size());
   }
 }
 
