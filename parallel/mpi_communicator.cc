@@ -155,7 +155,7 @@ std::unique_ptr<Communicator> MpiCommunicator::do_split(std::span<const std::int
 }
 
 std::unique_ptr<CommunicatorMemory> MpiCommunicator::allocate(std::size_t bytes, std::string_view what) {
-  if (!node_) return Communicator::allocate(bytes, what);
+  if (!node_) return messages_->allocate(bytes, what);
   std::unique_ptr<CommunicatorMemory> memory;
   run_call("allocate", what, bytes, [&] { memory = node_->allocate(bytes, what, call_deadline()); });
   return memory;

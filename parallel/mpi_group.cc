@@ -86,11 +86,12 @@ bool MpiGroup::is_alarmed(Wait kind) const {
   return roll_is_called_ || (!broken_.empty() && (kind == Wait::kMessage || whole_until_ < begun_));
 }
 
-MpiGroup::Outcome MpiGroup::wait(MPI_Request& request, Wait kind, TimePoint deadline) {
+MpiGroup::Outcome MpiGroup::wait(std::span<MPI_Request> requests, Wait kind, TimePoint deadline) {
   Patience patience(deadline, waiting_);
   for (Outcome otherwise = Outcome::kDone;;) {
     int done = 0;
-    check_mpi(MPI_Test(&request, &done, MPI_STATUS_IGNORE), "MPI_Test");
+    check_mpi(MPI_Testall(static_cast<int>(requests.size()), requests.data(), &done, MPI_STATUSES_IGNORE),
+              "MPI_Testall");
     // What was sent before an alarm is here when the alarm is.
     if (done != 0 || otherwise != Outcome::kDone) return done != 0 ? Outcome::kDone : otherwise;
     const bool late = !patience.wait_a_little();
@@ -103,14 +104,14 @@ MpiGroup::Outcome MpiGroup::wait(MPI_Request& request, Wait kind, TimePoint dead
   }
 }
 
-void MpiGroup::await_all(MPI_Request& request, TimePoint deadline) {
+void MpiGroup::await_all(std::span<MPI_Request> requests, TimePoint deadline) {
   ++begun_;
-  if (wait(request, Wait::kCollective, deadline) != Outcome::kDone) call_the_roll();
+  if (wait(requests, Wait::kCollective, deadline) != Outcome::kDone) call_the_roll();
   ++ended_;
 }
 
 void MpiGroup::await_message(MPI_Request& request, TimePoint deadline, std::string_view late) {
-  const Outcome outcome = wait(request, Wait::kMessage, deadline);
+  const Outcome outcome = wait(std::span(&request, 1), Wait::kMessage, deadline);
   if (outcome == Outcome::kDone) return;
   if (outcome == Outcome::kLate) fail(std::string(late));
   if (broken_.empty()) fail("the other ranks gave a collective of the group up");

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,8 +22,9 @@ namespace stoa::parallel {
 class MpiGroup {
  public:
   using TimePoint = std::chrono::steady_clock::time_point;
-  /// Tag of point-to-point messages of others on this communicator.
+  /// Tags of point-to-point messages of others on this communicator.
   static constexpr int kMailTag = 1;
+  static constexpr int kPieceTag = 3;
 
   /// Takes the communicator over. `members`: the rank in the job of each.
   MpiGroup(MPI_Comm communicator, std::vector<int> members);
@@ -40,8 +42,10 @@ class MpiGroup {
   bool failed() const { return failed_; }
   void set_waiting(Waiting waiting) { waiting_ = waiting; }
 
-  /// Waits for the end of a nonblocking collective; a further one begins.
-  void await_all(MPI_Request& request, TimePoint deadline);
+  /// Waits for the end of a nonblocking collective, or of all the messages that make one up; a further one begins.
+  /// Every rank waits for them in the same order.
+  void await_all(MPI_Request& request, TimePoint deadline) { await_all(std::span(&request, 1), deadline); }
+  void await_all(std::span<MPI_Request> requests, TimePoint deadline);
   /// Waits for the end of a message; `late` is the CommError's text when the deadline passes.
   void await_message(MPI_Request& request, TimePoint deadline, std::string_view late);
 
@@ -57,7 +61,7 @@ class MpiGroup {
 
   enum class Wait { kCollective, kMessage };
 
-  Outcome wait(MPI_Request& request, Wait kind, TimePoint deadline);
+  Outcome wait(std::span<MPI_Request> requests, Wait kind, TimePoint deadline);
   bool is_alarmed(Wait kind) const;
   void send_alarm(int kind, std::string_view reason);
   void receive_alarms();

@@ -5,15 +5,21 @@
 #include <utility>
 
 #include "stoa/base/error.h"
+#include "stoa/parallel/private_memory.h"
 #include "stoa/parallel/shard.h"
 #include "stoa/parallel/tree_reduce.h"
 
 namespace stoa::parallel {
 namespace {
 
+// Of the pieces of all ranks together, and of one; measured (README of tests/bench): messages of this size go without
+// copies inside MPI, and the buffers of all flights stay in the second-level cache.
 constexpr std::size_t kChunkBytes = std::size_t{4} << 20;
+constexpr std::size_t kPieceBytes = std::size_t{256} << 10;
 // Below this a gather and a sum on every rank is one round instead of two.
 constexpr std::size_t kSmallBytes = 1024;
+// An all-reduce scatters one piece, sums another and gathers a third.
+constexpr std::size_t kFlights = 3;
 
 // Where the array of each rank begins, when arrays of `stride` values stand one after another.
 template <typename T>
@@ -35,35 +41,76 @@ std::vector<std::span<T>> cut(std::span<T> all, std::span<const std::size_t> par
 }
 
 template <typename T>
-std::vector<std::size_t> bytes_of(std::span<const std::span<T>> parts) {
-  std::vector<std::size_t> bytes;
-  for (const std::span<T> part : parts) bytes.push_back(part.size_bytes());
-  return bytes;
+std::size_t longest_bytes(std::span<const std::span<T>> parts) {
+  std::size_t longest = 0;
+  for (const std::span<T> part : parts) longest = std::max(longest, part.size_bytes());
+  return longest;
+}
+
+/// Balanced slices of what all ranks have.
+template <typename T>
+void cut_slices(std::span<T> values, int ranks, std::vector<std::span<std::byte>>& pieces) {
+  pieces.clear();
+  for (int rank = 0; rank < ranks; ++rank) {
+    const Slice slice = balanced_slice(static_cast<std::int64_t>(values.size()), ranks, rank);
+    pieces.push_back(std::as_writable_bytes(
+        values.subspan(static_cast<std::size_t>(slice.begin), static_cast<std::size_t>(slice.size()))));
+  }
+}
+
+/// The piece of each part that begins `at` bytes behind its begin.
+template <typename T>
+void cut_pieces(std::span<const std::span<T>> parts, std::size_t at, std::size_t piece_bytes,
+                std::vector<std::span<std::byte>>& pieces) {
+  pieces.clear();
+  for (const std::span<T> part : parts) {
+    const auto bytes = std::as_writable_bytes(part);
+    pieces.push_back(at < bytes.size() ? bytes.subspan(at, std::min(piece_bytes, bytes.size() - at)) : bytes.first(0));
+  }
 }
 
 }  // namespace
 
-struct MpiMessages::Buffers {
-  std::vector<std::byte> sending;
-  std::vector<std::byte> received;
-  /// Bytes and places of the pieces that each rank sends and gets. MPI reads them until a call has ended.
-  std::vector<int> counts, places, counts_of_mine, places_of_mine;
+struct MpiMessages::Flight {
+  std::vector<std::span<std::byte>> pieces;  ///< of each rank's part, in the caller's memory
+  std::vector<std::byte> sending, received;  ///< a place for each rank
+  std::vector<MPI_Request> requests;
+};
+
+class MpiMessages::Memory final : public CommunicatorMemory {
+ public:
+  Memory(MpiMessages& messages, std::size_t bytes, std::string_view what)
+      : messages_(messages), memory_(std::make_unique<PrivateMemory>(bytes, what)) {
+    messages_.allocated_.emplace_back(memory_->bytes());
+  }
+  ~Memory() override {
+    std::erase_if(messages_.allocated_, [this](const auto& other) { return other.data() == memory_->bytes().data(); });
+    if (messages_.group_.failed()) static_cast<void>(memory_.release());
+  }
+  Memory(const Memory&) = delete;
+  Memory& operator=(const Memory&) = delete;
+
+  std::span<std::byte> bytes() override { return memory_->bytes(); }
+
+ private:
+  MpiMessages& messages_;
+  std::unique_ptr<PrivateMemory> memory_;
 };
 
 MpiMessages::MpiMessages(MPI_Comm communicator, std::vector<int> members)
-    : group_(communicator, std::move(members)), mail_(group_), buffers_(std::make_unique<Buffers>()) {
-  const auto ranks = static_cast<std::size_t>(group_.size());
-  // The pieces of one chunk are rounded up to whole values.
-  const std::size_t size = kChunkBytes + ranks * std::max(sizeof(double), kSmallBytes);
-  buffers_->sending.resize(size);
-  buffers_->received.resize(size);
-  for (auto* numbers : {&buffers_->counts, &buffers_->places, &buffers_->counts_of_mine, &buffers_->places_of_mine})
-    numbers->resize(ranks);
+    : group_(communicator, std::move(members)), mail_(group_) {
+  const std::size_t size = static_cast<std::size_t>(ranks()) * piece_bytes();
+  while (flights_.size() < kFlights) {
+    flights_.push_back(std::make_unique<Flight>());
+    flights_.back()->sending.resize(size);
+    flights_.back()->received.resize(size);
+  }
 }
 
 MpiMessages::~MpiMessages() {
   // MPI may still write into them. That is the end of this process in any case.
-  if (group_.failed()) static_cast<void>(buffers_.release());
+  if (group_.failed())
+    for (auto& flight : flights_) static_cast<void>(flight.release());
 }
 
 void MpiMessages::barrier(TimePoint deadline) {
@@ -72,81 +119,127 @@ void MpiMessages::barrier(TimePoint deadline) {
   group_.await_all(request, deadline);
 }
 
-void MpiMessages::exchange(std::size_t mine_bytes, TimePoint deadline) {
-  auto& [sending, received, counts, places, counts_of_mine, places_of_mine] = *buffers_;
-  for (std::size_t rank = 0; rank < counts.size(); ++rank) {
-    counts_of_mine[rank] = static_cast<int>(mine_bytes);
-    places_of_mine[rank] = static_cast<int>(rank * mine_bytes);
-  }
-  MPI_Request request;
-  check_mpi(MPI_Ialltoallv(sending.data(), counts.data(), places.data(), MPI_BYTE, received.data(),
-                           counts_of_mine.data(), places_of_mine.data(), MPI_BYTE, group_.communicator(), &request),
-            "MPI_Ialltoallv");
-  group_.await_all(request, deadline);
-}
-
-void MpiMessages::gather_pieces(TimePoint deadline) {
-  auto& [sending, received, counts, places, counts_of_mine, places_of_mine] = *buffers_;
-  MPI_Request request;
-  check_mpi(MPI_Iallgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, sending.data(), counts.data(), places.data(), MPI_BYTE,
-                            group_.communicator(), &request),
-            "MPI_Iallgatherv");
-  group_.await_all(request, deadline);
-}
-
 std::size_t MpiMessages::piece_bytes() const {
   constexpr std::size_t kLine = 64;
-  return std::max(kLine, kChunkBytes / buffers_->counts.size() / kLine * kLine);
+  return std::clamp(kChunkBytes / static_cast<std::size_t>(ranks()) / kLine * kLine, kSmallBytes, kPieceBytes);
 }
 
-std::size_t MpiMessages::place_pieces(std::size_t at, std::span<const std::size_t> part_bytes) {
-  std::size_t end = 0;
-  for (std::size_t rank = 0; rank < part_bytes.size(); ++rank) {
-    const std::size_t size = at < part_bytes[rank] ? std::min(piece_bytes(), part_bytes[rank] - at) : 0;
-    buffers_->counts[rank] = static_cast<int>(size);
-    buffers_->places[rank] = static_cast<int>(end);
-    end += size;
+std::unique_ptr<CommunicatorMemory> MpiMessages::allocate(std::size_t bytes, std::string_view what) {
+  return std::make_unique<Memory>(*this, bytes, what);
+}
+
+bool MpiMessages::is_allocated(std::span<const std::byte> bytes) const {
+  return std::ranges::any_of(allocated_, [&](const std::span<const std::byte> memory) {
+    return bytes.data() >= memory.data() && bytes.data() + bytes.size() <= memory.data() + memory.size();
+  });
+}
+
+std::span<std::byte> MpiMessages::place(std::vector<std::byte>& buffer, std::size_t rank,
+                                        std::size_t size_bytes) const {
+  return std::span(buffer).subspan(rank * piece_bytes(), size_bytes);
+}
+
+void MpiMessages::receive_piece(Flight& flight, std::size_t from, std::span<std::byte> to) {
+  if (to.empty()) return;
+  check_mpi(MPI_Irecv(to.data(), static_cast<int>(to.size()), MPI_BYTE, static_cast<int>(from), MpiGroup::kPieceTag,
+                      group_.communicator(), &flight.requests.emplace_back(MPI_REQUEST_NULL)),
+            "MPI_Irecv");
+}
+
+void MpiMessages::send_piece(Flight& flight, std::span<const std::byte> piece, std::size_t to) {
+  if (piece.empty()) return;
+  check_mpi(MPI_Isend(piece.data(), static_cast<int>(piece.size()), MPI_BYTE, static_cast<int>(to), MpiGroup::kPieceTag,
+                      group_.communicator(), &flight.requests.emplace_back(MPI_REQUEST_NULL)),
+            "MPI_Isend");
+}
+
+std::span<const std::byte> MpiMessages::sendable(Flight& flight, std::size_t piece) {
+  const std::span<std::byte> bytes = flight.pieces[piece];
+  if (bytes.empty() || is_allocated(bytes)) return bytes;
+  const std::span<std::byte> copy = place(flight.sending, piece, bytes.size());
+  std::memcpy(copy.data(), bytes.data(), bytes.size());
+  return copy;
+}
+
+std::span<std::byte> MpiMessages::landing(Flight& flight, std::size_t piece) {
+  const std::span<std::byte> bytes = flight.pieces[piece];
+  return is_allocated(bytes) ? bytes : place(flight.received, piece, bytes.size());
+}
+
+// Every rank begins with the one behind it, so that no rank is everyone's first.
+void MpiMessages::begin_scatter(Flight& flight) {
+  const auto me = static_cast<std::size_t>(rank()), all = flight.pieces.size();
+  flight.requests.clear();
+  for (std::size_t i = 1; i < all; ++i) {
+    const std::size_t from = (me + all - i) % all;
+    receive_piece(flight, from, place(flight.received, from, flight.pieces[me].size()));
   }
-  return end;
+  for (std::size_t i = 1; i < all; ++i) send_piece(flight, sendable(flight, (me + i) % all), (me + i) % all);
 }
 
-// Each rank gets its slice of everyone's chunk, sums it along the tree, and everyone gathers the slices.
 template <typename T>
-void MpiMessages::reduce_chunk(std::span<T> values, ReduceOp op, TimePoint deadline) {
-  const auto extent = static_cast<std::int64_t>(values.size());
-  std::vector<std::size_t> slices;
-  for (int rank = 0; rank < ranks(); ++rank)
-    slices.push_back(static_cast<std::size_t>(balanced_slice(extent, ranks(), rank).size()) * sizeof(T));
-  place_pieces(0, slices);
+void MpiMessages::end_scatter(Flight& flight, ReduceOp op, T* out, TimePoint deadline) {
+  group_.await_all(flight.requests, deadline);
   const auto me = static_cast<std::size_t>(rank());
-  std::memcpy(buffers_->sending.data(), values.data(), values.size_bytes());
-  exchange(slices[me], deadline);
-  const std::size_t mine_size = slices[me] / sizeof(T);
-  tree_reduce<T>(arrays<T>(buffers_->received, mine_size, ranks()), mine_size, op,
-                 reinterpret_cast<T*>(buffers_->sending.data() + buffers_->places[me]));
-  gather_pieces(deadline);
-  std::memcpy(values.data(), buffers_->sending.data(), values.size_bytes());
+  const std::size_t size = flight.pieces[me].size() / sizeof(T);
+  if (size == 0) return;
+  std::vector<T*> terms = arrays<T>(flight.received, piece_bytes() / sizeof(T), ranks());
+  terms[me] = reinterpret_cast<T*>(flight.pieces[me].data());
+  tree_reduce<T>(terms, size, op, out);
+}
+
+void MpiMessages::begin_gather(Flight& flight) {
+  const auto me = static_cast<std::size_t>(rank()), all = flight.pieces.size();
+  flight.requests.clear();
+  for (std::size_t i = 1; i < all; ++i)
+    receive_piece(flight, (me + all - i) % all, landing(flight, (me + all - i) % all));
+  const std::span<const std::byte> mine = sendable(flight, me);
+  for (std::size_t i = 1; i < all; ++i) send_piece(flight, mine, (me + i) % all);
+}
+
+void MpiMessages::end_gather(Flight& flight, TimePoint deadline) {
+  group_.await_all(flight.requests, deadline);
+  for (std::size_t from = 0; from < flight.pieces.size(); ++from) {
+    const std::span<std::byte> piece = flight.pieces[from], here = landing(flight, from);
+    if (from != static_cast<std::size_t>(rank()) && here.data() != piece.data() && !piece.empty())
+      std::memcpy(piece.data(), here.data(), piece.size());
+  }
 }
 
 template <typename T>
 void MpiMessages::reduce_small(std::span<T> values, ReduceOp op, TimePoint deadline) {
   if (values.empty()) return barrier(deadline);
-  std::memcpy(buffers_->sending.data(), values.data(), values.size_bytes());
+  auto& [pieces, sending, received, requests] = *flights_[0];
+  std::memcpy(sending.data(), values.data(), values.size_bytes());
   const int bytes = static_cast<int>(values.size_bytes());
   MPI_Request request;
-  check_mpi(MPI_Iallgather(buffers_->sending.data(), bytes, MPI_BYTE, buffers_->received.data(), bytes, MPI_BYTE,
-                           group_.communicator(), &request),
+  check_mpi(MPI_Iallgather(sending.data(), bytes, MPI_BYTE, received.data(), bytes, MPI_BYTE, group_.communicator(),
+                           &request),
             "MPI_Iallgather");
   group_.await_all(request, deadline);
-  tree_reduce<T>(arrays<T>(buffers_->received, values.size(), ranks()), values.size(), op, values.data());
+  tree_reduce<T>(arrays<T>(received, values.size(), ranks()), values.size(), op, values.data());
 }
 
+// Each rank gets its slice of everyone's chunk, sums it along the tree, and everyone gathers the slices.
 template <typename T>
 void MpiMessages::all_reduce(std::span<T> values, ReduceOp op, TimePoint deadline) {
   if (values.size_bytes() <= kSmallBytes) return reduce_small(values, op, deadline);
-  const std::size_t chunk = piece_bytes() * buffers_->counts.size() / sizeof(T);
-  for (std::size_t at = 0; at < values.size(); at += chunk)
-    reduce_chunk(values.subspan(at, std::min(chunk, values.size() - at)), op, deadline);
+  const std::size_t chunk = piece_bytes() * static_cast<std::size_t>(ranks()) / sizeof(T);
+  const std::size_t chunks = (values.size() + chunk - 1) / chunk;
+  const auto flight = [&](std::size_t number) -> Flight& { return *flights_[number % kFlights]; };
+  for (std::size_t next = 0; next < chunks + 2; ++next) {
+    if (next < chunks) {
+      const auto part = values.subspan(next * chunk, std::min(chunk, values.size() - next * chunk));
+      cut_slices(part, ranks(), flight(next).pieces);
+      begin_scatter(flight(next));
+    }
+    if (next >= 1 && next - 1 < chunks) {
+      Flight& summed = flight(next - 1);
+      end_scatter(summed, op, reinterpret_cast<T*>(summed.pieces[static_cast<std::size_t>(rank())].data()), deadline);
+      begin_gather(summed);
+    }
+    if (next >= 2) end_gather(flight(next - 2), deadline);
+  }
 }
 
 template void MpiMessages::all_reduce(std::span<float>, ReduceOp, TimePoint);
@@ -154,7 +247,7 @@ template void MpiMessages::all_reduce(std::span<double>, ReduceOp, TimePoint);
 template void MpiMessages::all_reduce(std::span<std::int64_t>, ReduceOp, TimePoint);
 
 void MpiMessages::all_gather(std::span<const std::byte> mine, std::span<std::byte> all, TimePoint deadline) {
-  const std::vector<std::size_t> parts(buffers_->counts.size(), mine.size());
+  const std::vector<std::size_t> parts(static_cast<std::size_t>(ranks()), mine.size());
   const auto cuts = cut(all, parts);
   std::copy(mine.begin(), mine.end(), cuts[static_cast<std::size_t>(rank())].begin());
   all_gather_parts(cuts, deadline);
@@ -162,15 +255,16 @@ void MpiMessages::all_gather(std::span<const std::byte> mine, std::span<std::byt
 
 void MpiMessages::broadcast(std::span<std::byte> bytes, int root, TimePoint deadline) {
   if (bytes.empty()) return barrier(deadline);
-  for (std::size_t at = 0; at < bytes.size(); at += kChunkBytes) {
-    const auto chunk = bytes.subspan(at, std::min(kChunkBytes, bytes.size() - at));
-    if (rank() == root) std::memcpy(buffers_->sending.data(), chunk.data(), chunk.size());
+  std::vector<std::byte>& buffer = flights_[0]->sending;
+  for (std::size_t at = 0; at < bytes.size(); at += buffer.size()) {
+    const auto chunk = bytes.subspan(at, std::min(buffer.size(), bytes.size() - at));
+    if (rank() == root) std::memcpy(buffer.data(), chunk.data(), chunk.size());
     MPI_Request request;
-    check_mpi(MPI_Ibcast(buffers_->sending.data(), static_cast<int>(chunk.size()), MPI_BYTE, root,
-                         group_.communicator(), &request),
-              "MPI_Ibcast");
+    check_mpi(
+        MPI_Ibcast(buffer.data(), static_cast<int>(chunk.size()), MPI_BYTE, root, group_.communicator(), &request),
+        "MPI_Ibcast");
     group_.await_all(request, deadline);
-    if (rank() != root) std::memcpy(chunk.data(), buffers_->sending.data(), chunk.size());
+    if (rank() != root) std::memcpy(chunk.data(), buffer.data(), chunk.size());
   }
 }
 
@@ -185,39 +279,30 @@ void MpiMessages::all_gather_parts(std::span<std::byte> all, std::span<const std
 
 // In rounds, each over a piece of every rank's part.
 void MpiMessages::reduce_scatter(std::span<const std::span<float>> terms, std::span<float> mine, TimePoint deadline) {
-  const std::vector<std::size_t> part_bytes = bytes_of(terms);
-  const std::size_t longest = *std::max_element(part_bytes.begin(), part_bytes.end());
+  const std::size_t longest = longest_bytes(terms), piece = piece_bytes();
   if (longest == 0) return barrier(deadline);
-  for (std::size_t at = 0; at < longest; at += piece_bytes()) {
-    place_pieces(at, part_bytes);
-    const auto& [sending, received, counts, places, counts_of_mine, places_of_mine] = *buffers_;
-    for (std::size_t rank = 0; rank < terms.size(); ++rank)
-      if (counts[rank] > 0)
-        std::memcpy(buffers_->sending.data() + places[rank], std::as_bytes(terms[rank]).data() + at,
-                    static_cast<std::size_t>(counts[rank]));
-    const auto piece = static_cast<std::size_t>(counts[static_cast<std::size_t>(rank())]);
-    exchange(piece, deadline);
-    if (piece == 0) continue;
-    const std::size_t size = piece / sizeof(float);
-    tree_reduce<float>(arrays<float>(buffers_->received, size, ranks()), size, ReduceOp::kSum,
-                       mine.data() + at / sizeof(float));
+  const auto flight = [&](std::size_t at) -> Flight& { return *flights_[at / piece % kFlights]; };
+  for (std::size_t at = 0; at < longest + piece; at += piece) {
+    if (at < longest) {
+      cut_pieces(terms, at, piece, flight(at).pieces);
+      begin_scatter(flight(at));
+    }
+    if (at >= piece)
+      end_scatter(flight(at - piece), ReduceOp::kSum, mine.data() + std::min(mine.size(), (at - piece) / sizeof(float)),
+                  deadline);
   }
 }
 
 void MpiMessages::all_gather_parts(std::span<const std::span<std::byte>> parts, TimePoint deadline) {
-  const std::vector<std::size_t> part_bytes = bytes_of(parts);
-  const std::size_t longest = *std::max_element(part_bytes.begin(), part_bytes.end());
+  const std::size_t longest = longest_bytes(parts), piece = piece_bytes();
   if (longest == 0) return barrier(deadline);
-  const auto me = static_cast<std::size_t>(rank());
-  for (std::size_t at = 0; at < longest; at += piece_bytes()) {
-    place_pieces(at, part_bytes);
-    const auto& counts = buffers_->counts;
-    const auto in_sending = [&](std::size_t rank) { return buffers_->sending.data() + buffers_->places[rank]; };
-    if (counts[me] > 0) std::memcpy(in_sending(me), parts[me].data() + at, static_cast<std::size_t>(counts[me]));
-    gather_pieces(deadline);
-    for (std::size_t rank = 0; rank < parts.size(); ++rank)
-      if (rank != me && counts[rank] > 0)
-        std::memcpy(parts[rank].data() + at, in_sending(rank), static_cast<std::size_t>(counts[rank]));
+  const auto flight = [&](std::size_t at) -> Flight& { return *flights_[at / piece % kFlights]; };
+  for (std::size_t at = 0; at < longest + piece; at += piece) {
+    if (at < longest) {
+      cut_pieces(parts, at, piece, flight(at).pieces);
+      begin_gather(flight(at));
+    }
+    if (at >= piece) end_gather(flight(at - piece), deadline);
   }
 }
 

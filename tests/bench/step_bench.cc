@@ -54,11 +54,15 @@ namespace {
 using namespace stoa;
 using namespace stoa::trainer;
 
-double now_s() {
+double read_s(clockid_t clock) {
   timespec time{};
-  clock_gettime(CLOCK_BOOTTIME, &time);
+  clock_gettime(clock, &time);
   return double(time.tv_sec) + double(time.tv_nsec) * 1e-9;
 }
+
+double now_s() { return read_s(CLOCK_BOOTTIME); }
+/// Of all threads of this rank. Where a rank has one processor, what others do on the machine does not count.
+double processor_s() { return read_s(CLOCK_PROCESS_CPUTIME_ID); }
 
 /// When this process was started, on the clock of now_s (resolution 10 ms).
 double exec_s() {
@@ -144,8 +148,24 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
+struct Seconds {
+  double wall = 0, processor = 0;
+};
+
+Seconds operator-(const Seconds& a, const Seconds& b) { return {a.wall - b.wall, a.processor - b.processor}; }
+Seconds now() { return {now_s(), processor_s()}; }
+
+Seconds medians(const std::vector<Seconds>& all) {
+  std::vector<double> wall, processor;
+  for (const Seconds& one : all) {
+    wall.push_back(one.wall);
+    processor.push_back(one.processor);
+  }
+  return {median(wall), median(processor)};
+}
+
 struct Measured {
-  std::vector<double> step_s;
+  std::vector<Seconds> step;
   std::vector<long> faults, allocations;
 };
 
@@ -155,13 +175,13 @@ Measured measure(TrainingStep& passes, const SampleStream& samples, int steps) {
   Measured measured;
   for (int step = 1; step <= steps + 1; ++step) {
     passes.groups().job.barrier("step");
-    const double begin_s = now_s();
+    const Seconds begin = now();
     const long faults = page_faults(), allocations = large_allocations;
     passes.run(samples, step);
     state.update(step, 1e-4, state.gradient_norm());
     state.await_parameters();
     if (step == 1) continue;
-    measured.step_s.push_back(now_s() - begin_s);
+    measured.step.push_back(now() - begin);
     measured.faults.push_back(page_faults() - faults);
     measured.allocations.push_back(large_allocations - allocations);
   }
@@ -169,24 +189,24 @@ Measured measure(TrainingStep& passes, const SampleStream& samples, int steps) {
 }
 
 /// The reduction of a step's gradients with nothing to hide behind.
-double reduction_s(TrainingStep& passes, int steps) {
+Seconds reduction(TrainingStep& passes, int steps) {
   TrainingState& state = passes.state();
   const int micro_batches = int(micro_batches_per_rank(passes.settings().training, passes.groups().size));
-  std::vector<double> seconds;
+  std::vector<Seconds> seconds;
   for (int step = 0; step < steps; ++step) {
     state.begin_step();
     passes.groups().job.barrier("reduction");
-    const double begin_s = now_s();
+    const Seconds begin = now();
     for (int m = 0; m < micro_batches; ++m)
       for (std::size_t block = passes.table().blocks.size(); block-- > 0;) state.sink().complete(block);
     state.finish_step();
-    seconds.push_back(now_s() - begin_s);
+    seconds.push_back(now() - begin);
   }
-  return median(seconds);
+  return medians(seconds);
 }
 
 /// Everything of a rank alone: what a step costs where nothing is reduced.
-double alone_s(cpu::Queue& queue, const StepSettings& settings, const SampleStream& samples, int steps) {
+Seconds alone_on(cpu::Queue& queue, const StepSettings& settings, const SampleStream& samples, int steps) {
   StepSettings own = settings;
   own.training.global_batch /= own.parallel.mesh.data;
   own.parallel.mesh = {};
@@ -195,7 +215,7 @@ double alone_s(cpu::Queue& queue, const StepSettings& settings, const SampleStre
   TrainingStep passes(queue, own, parallel::make_mesh_groups(job, {}));
   initialize_parameters(queue, passes.table(), 1, passes.state().masters());
   passes.state().gather_all();
-  return median(measure(passes, samples, steps).step_s);
+  return medians(measure(passes, samples, steps).step);
 }
 
 }  // namespace
@@ -223,7 +243,7 @@ int main(int count, char** arguments) {
   if (threads < int(processors.size())) processors.resize(std::size_t(threads));
   cpu::Queue queue({.threads = threads, .pinned = processors});
   const FormulaSamples samples(settings.model.vocabulary_size);
-  const double alone = number(options, "hidden", 0) != 0 ? alone_s(queue, settings, samples, steps) : 0;
+  const Seconds alone = number(options, "hidden", 0) != 0 ? alone_on(queue, settings, samples, steps) : Seconds{};
   TrainingStep passes(queue, settings, parallel::make_mesh_groups(ranks, settings.parallel.mesh));
   const double allocated_s = now_s();
   initialize_parameters(queue, passes.table(), 1, passes.state().masters(), passes.state().owned());
@@ -232,13 +252,13 @@ int main(int count, char** arguments) {
   passes.evaluate(samples, settings.training.global_batch, [](auto&&...) {});
   const double forward_s = now_s();
   const Measured measured = measure(passes, samples, steps);
-  const double reduced_s = alone > 0 ? reduction_s(passes, steps) : 0;
+  const Seconds reduced = alone.wall > 0 ? reduction(passes, steps) : Seconds{};
   double peak =
       measure_peak_gflops(queue, settings.training.precision == Precision::kBf16 ? PeakKind::kBf16 : PeakKind::kFp32);
   ranks.all_reduce(std::span(&peak, 1), parallel::ReduceOp::kSum, "peak");
   if (ranks.rank() != 0) return 0;
-  const double step_s = median(measured.step_s);
-  const double tokens_per_s = double(settings.training.global_batch * settings.model.context_length) / step_s;
+  const Seconds step = medians(measured.step);
+  const double tokens_per_s = double(settings.training.global_batch * settings.model.context_length) / step.wall;
   fmt::print("{} {} x {} {}{} on {} ranks x {} threads, {}\n", arguments[1], arguments[2],
              settings.model.context_length, arguments[3], said, ranks.size(), queue.threads(),
              cpu::isa_name(queue.isa()));
@@ -254,8 +274,11 @@ int main(int count, char** arguments) {
     getrusage(RUSAGE_SELF, &usage);
     return format_bytes(double(usage.ru_maxrss) * 1024);
   }());
-  if (alone > 0)
-    fmt::print("  step {:.3f} s, alone {:.3f} s, reduction alone {:.3f} s: hidden {:.1f} %\n", step_s, alone, reduced_s,
-               100 * (1 - (step_s - alone) / reduced_s));
+  if (alone.wall > 0) {
+    fmt::print("  step {:.3f} s, alone {:.3f} s, reduction alone {:.3f} s: hidden {:.1f} %\n", step.wall, alone.wall,
+               reduced.wall, 100 * (1 - (step.wall - alone.wall) / reduced.wall));
+    fmt::print("  of this rank's processors: {:.3f} s, {:.3f} s, {:.3f} s\n", step.processor, alone.processor,
+               reduced.processor);
+  }
   return 0;
 }

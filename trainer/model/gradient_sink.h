@@ -10,8 +10,8 @@
 namespace stoa::trainer {
 
 /// Takes the gradients of micro-batches. For each block of a chunk: part() any number of times, then complete() once a
-/// micro-batch, micro-batches in ascending order. What part() gave is not written after complete(). A block is completed
-/// before another one is begun: a sink may have memory for one.
+/// micro-batch, micro-batches in ascending order. What part() gave is not written after complete(). A block is
+/// completed before another one is begun: a sink may have memory for one.
 class GradientSink {
  public:
   virtual ~GradientSink() = default;

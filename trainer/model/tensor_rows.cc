@@ -26,9 +26,8 @@ std::vector<std::size_t> TensorRows::sizes(std::int64_t rows, std::size_t size_o
 
 TensorRows::Ticket TensorRows::start_gather_bytes(std::span<std::byte> all, std::int64_t rows, std::string_view what) {
   if (!cut()) return 0;
-  return pending_->start([all, what, parts = sizes(rows, all.size() / std::size_t(rows))](parallel::Communicator& ranks) {
-    ranks.all_gather_parts(all, parts, what);
-  });
+  return pending_->start([all, what, parts = sizes(rows, all.size() / std::size_t(rows))](
+                             parallel::Communicator& ranks) { ranks.all_gather_parts(all, parts, what); });
 }
 
 TensorRows::Ticket TensorRows::start_scatter(std::span<float> terms_nc, std::int64_t rows, std::string_view what) {

@@ -40,6 +40,7 @@ CutGradients::CutGradients(const GradientParts& parts, const GradientSettings& s
       parts_(parts),
       settings_(settings),
       data_rank_(parts.data.group().rank()),
+      rank_sums_(parts),
       pending_(parts.data) {
   const TransientSizes sizes = transient_sizes(parts.table, parts.plan);
   shared_ = parts.data.group().allocate(std::size_t(sizes.elements()) * sizeof(float), "gradient buckets");
@@ -70,6 +71,7 @@ void CutGradients::plan_memory(const ParameterTable& table, const BucketPlan& pl
   const std::int64_t transients = transient_sizes(table, plan).elements();
   memory.parts.push_back({MemoryKind::kCommunication, "gradient buckets on their way to their owners",
                           std::size_t(transients) * sizeof(float)});
+  RankSums::plan_memory(table, plan, memory);
 }
 
 void CutGradients::begin_step() {
@@ -139,9 +141,9 @@ void CutGradients::reduce(std::size_t number) {
   std::span<float> mine = terms.subspan(std::size_t(part.begin - bucket.begin), std::size_t(part.size()));
   std::vector<Addition> additions = file(sums, part, mine);
   sums.ticket =
-      pending_.start([terms, mine, additions = std::move(additions),
+      pending_.start([this, number, terms, mine, additions = std::move(additions),
                       sizes = bucket.part_elements({bucket.begin, bucket.end})](parallel::Communicator& data) {
-        data.reduce_scatter(terms, sizes, mine, "gradients");
+        rank_sums_.reduce_scatter(data, number, terms, sizes, mine);
         for (const Addition& addition : additions) {
           const std::array<float*, 2> both = {addition.to, const_cast<float*>(addition.from)};
           parallel::tree_reduce<float>(both, mine.size(), parallel::ReduceOp::kSum, addition.to);

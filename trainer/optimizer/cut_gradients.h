@@ -6,6 +6,7 @@
 #include "stoa/parallel/tree_order.h"
 #include "stoa/trainer/optimizer/gradient_reduction.h"
 #include "stoa/trainer/optimizer/pending_work.h"
+#include "stoa/trainer/optimizer/rank_sums.h"
 
 namespace stoa::trainer {
 
@@ -60,6 +61,7 @@ class CutGradients final : public GradientReduction {
   Ring rings_[2];
   std::vector<PageBuffer> own_;
   std::vector<std::span<float>> slots_;
+  RankSums rank_sums_;
   PendingWork pending_;
 };
 

@@ -31,7 +31,7 @@ void plan_gradient_reduction(const ParameterTable& table, const BucketPlan& plan
   if (plan.zero == Zero::kGradients)
     CutGradients::plan_memory(table, plan, data_rank, settings, memory);
   else
-    WholeGradients::plan_memory(table, settings, memory);
+    WholeGradients::plan_memory(table, plan, settings, memory);
 }
 
 }  // namespace stoa::trainer

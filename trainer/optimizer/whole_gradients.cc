@@ -19,6 +19,7 @@ WholeGradients::WholeGradients(const GradientParts& parts, const GradientSetting
       data_rank_(parts.data.group().rank()),
       data_ranks_(parts.data.group().size()),
       buckets_(parts.plan.buckets.size()),
+      rank_sums_(parts),
       pending_(parts.data) {
   const auto elements = std::size_t(parts.table.gradient_elements);
   shared_ = parts.data.group().allocate(elements * sizeof(float), "gradient memory");
@@ -30,13 +31,15 @@ WholeGradients::WholeGradients(const GradientParts& parts, const GradientSetting
   begin_step();
 }
 
-void WholeGradients::plan_memory(const ParameterTable& table, const GradientSettings& settings, MemoryTable& memory) {
+void WholeGradients::plan_memory(const ParameterTable& table, const BucketPlan& plan, const GradientSettings& settings,
+                                 MemoryTable& memory) {
   const std::size_t bytes = committed_bytes(in_bytes(all_of(table), sizeof(float)));
   memory.parts.push_back({MemoryKind::kGradients, "gradients, fp32", bytes});
   const std::int64_t more = gradient_buffers(settings) - 1;
   if (more > 0)
     memory.parts.push_back({MemoryKind::kGradients, fmt::format("open partial sums of micro-batches, {}", more),
                             std::size_t(more) * bytes});
+  RankSums::plan_memory(table, plan, memory);
 }
 
 void WholeGradients::begin_step() {
@@ -86,14 +89,14 @@ void WholeGradients::start(std::size_t number) {
   const auto terms = slots_[0].subspan(std::size_t(bucket.begin), std::size_t(bucket.elements()));
   if (parts_.plan.zero == Zero::kNone) {
     state.ticket = pending_.start(
-        [terms](parallel::Communicator& data) { data.all_reduce(terms, parallel::ReduceOp::kSum, "gradients"); });
+        [this, number, terms](parallel::Communicator& data) { rank_sums_.all_reduce(data, number, terms); });
     return;
   }
   const parallel::Slice part = bucket.part(data_rank_);
   const auto mine = slots_[0].subspan(std::size_t(part.begin), std::size_t(part.size()));
-  state.ticket =
-      pending_.start([terms, mine, sizes = bucket.part_elements({bucket.begin, bucket.end})](
-                         parallel::Communicator& data) { data.reduce_scatter(terms, sizes, mine, "gradients"); });
+  state.ticket = pending_.start(
+      [this, number, terms, mine, sizes = bucket.part_elements({bucket.begin, bucket.end})](
+          parallel::Communicator& data) { rank_sums_.reduce_scatter(data, number, terms, sizes, mine); });
 }
 
 }  // namespace stoa::trainer

@@ -6,13 +6,15 @@
 #include "stoa/parallel/tree_order.h"
 #include "stoa/trainer/optimizer/gradient_reduction.h"
 #include "stoa/trainer/optimizer/pending_work.h"
+#include "stoa/trainer/optimizer/rank_sums.h"
 
 namespace stoa::trainer {
 
 class WholeGradients final : public GradientReduction {
  public:
   WholeGradients(const GradientParts& parts, const GradientSettings& settings);
-  static void plan_memory(const ParameterTable& table, const GradientSettings& settings, MemoryTable& memory);
+  static void plan_memory(const ParameterTable& table, const BucketPlan& plan, const GradientSettings& settings,
+                          MemoryTable& memory);
 
   std::span<float> part(std::size_t block, std::int64_t offset, std::int64_t elements) override;
   void complete(std::size_t block) override;
@@ -45,6 +47,7 @@ class WholeGradients final : public GradientReduction {
   std::unique_ptr<parallel::CommunicatorMemory> shared_;
   std::vector<PageBuffer> own_;
   std::vector<std::span<float>> slots_;
+  RankSums rank_sums_;
   PendingWork pending_;
 };
 

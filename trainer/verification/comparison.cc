@@ -127,7 +127,8 @@ std::optional<std::string> fault_of(const Comparison& c) {
   if (auto fault = beyond("the loss of step 2", c.second_loss_difference, c.second_loss_bound)) return fault;
   if (!c.bounds.same_bits || c.same_bits) return std::nullopt;
   return fmt::format(
-      "bits differ, but training.deterministic promises none: losses by {:.2g} and {:.2g}, the gradient of {} by "
+      "bits differ where training.deterministic promises the same ones: losses by {:.2g} and {:.2g}, the gradient of "
+      "{} by "
       "{:.2g}",
       c.loss_difference, c.second_loss_difference, c.gradient.name, c.gradient.difference);
 }

@@ -25,6 +25,8 @@ struct OptimizerCase {
   int chunks_per_stage = 1;
   GradientsOrder order = GradientsOrder::kPlain;
   std::int64_t global_micro_batches = 8;
+  std::int64_t embedding_rows_apart =
+      1;                        ///< a micro-batch touches every n-th row of the embedding, others another n-th
   TrainingStateSettings state;  ///< but gradients.micro_batches
   cpu::Isa isa = cpu::Isa::kPlain;
 
