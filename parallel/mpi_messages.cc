@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "stoa/base/error.h"
+#include "stoa/parallel/message_buffers.h"
 #include "stoa/parallel/private_memory.h"
 #include "stoa/parallel/shard.h"
 #include "stoa/parallel/tree_reduce.h"
@@ -12,18 +13,9 @@
 namespace stoa::parallel {
 namespace {
 
-// Of the pieces of all ranks together, and of one; measured (README of tests/bench): messages of this size go without
-// copies inside MPI, and the buffers of all flights stay in the second-level cache.
-constexpr std::size_t kChunkBytes = std::size_t{4} << 20;
-constexpr std::size_t kPieceBytes = std::size_t{256} << 10;
-// Below this a gather and a sum on every rank is one round instead of two.
-constexpr std::size_t kSmallBytes = 1024;
-// An all-reduce scatters one piece, sums another and gathers a third.
-constexpr std::size_t kFlights = 3;
-
 // Where the array of each rank begins, when arrays of `stride` values stand one after another.
 template <typename T>
-std::vector<T*> arrays(std::vector<std::byte>& buffer, std::size_t stride, int ranks) {
+std::vector<T*> arrays(std::span<std::byte> buffer, std::size_t stride, int ranks) {
   std::vector<T*> begins;
   for (int rank = 0; rank < ranks; ++rank)
     begins.push_back(reinterpret_cast<T*>(buffer.data()) + static_cast<std::size_t>(rank) * stride);
@@ -73,7 +65,7 @@ void cut_pieces(std::span<const std::span<T>> parts, std::size_t at, std::size_t
 
 struct MpiMessages::Flight {
   std::vector<std::span<std::byte>> pieces;  ///< of each rank's part, in the caller's memory
-  std::vector<std::byte> sending, received;  ///< a place for each rank
+  std::span<std::byte> sending, received;    ///< a place for each rank
   std::vector<MPI_Request> requests;
 };
 
@@ -98,30 +90,29 @@ class MpiMessages::Memory final : public CommunicatorMemory {
 };
 
 MpiMessages::MpiMessages(MPI_Comm communicator, std::vector<int> members)
-    : group_(communicator, std::move(members)), mail_(group_) {
-  const std::size_t size = static_cast<std::size_t>(ranks()) * piece_bytes();
-  while (flights_.size() < kFlights) {
-    flights_.push_back(std::make_unique<Flight>());
-    flights_.back()->sending.resize(size);
-    flights_.back()->received.resize(size);
+    : group_(communicator, std::move(members)),
+      mail_(group_),
+      piece_bytes_(message_piece_bytes(ranks())),
+      buffers_(std::make_unique<PrivateMemory>(message_buffer_bytes(ranks()), "messages of MPI")),
+      flights_(kMessageFlights) {
+  const std::size_t size = static_cast<std::size_t>(ranks()) * piece_bytes_;
+  std::span<std::byte> rest = buffers_->bytes();
+  for (Flight& flight : flights_) {
+    flight.sending = rest.first(size);
+    flight.received = rest.subspan(size, size);
+    rest = rest.subspan(2 * size);
   }
 }
 
 MpiMessages::~MpiMessages() {
   // MPI may still write into them. That is the end of this process in any case.
-  if (group_.failed())
-    for (auto& flight : flights_) static_cast<void>(flight.release());
+  if (group_.failed()) static_cast<void>(buffers_.release());
 }
 
 void MpiMessages::barrier(TimePoint deadline) {
   MPI_Request request;
   check_mpi(MPI_Ibarrier(group_.communicator(), &request), "MPI_Ibarrier");
   group_.await_all(request, deadline);
-}
-
-std::size_t MpiMessages::piece_bytes() const {
-  constexpr std::size_t kLine = 64;
-  return std::clamp(kChunkBytes / static_cast<std::size_t>(ranks()) / kLine * kLine, kSmallBytes, kPieceBytes);
 }
 
 std::unique_ptr<CommunicatorMemory> MpiMessages::allocate(std::size_t bytes, std::string_view what) {
@@ -134,9 +125,8 @@ bool MpiMessages::is_allocated(std::span<const std::byte> bytes) const {
   });
 }
 
-std::span<std::byte> MpiMessages::place(std::vector<std::byte>& buffer, std::size_t rank,
-                                        std::size_t size_bytes) const {
-  return std::span(buffer).subspan(rank * piece_bytes(), size_bytes);
+std::span<std::byte> MpiMessages::place(std::span<std::byte> buffer, std::size_t rank, std::size_t size_bytes) const {
+  return buffer.subspan(rank * piece_bytes_, size_bytes);
 }
 
 void MpiMessages::receive_piece(Flight& flight, std::size_t from, std::span<std::byte> to) {
@@ -183,7 +173,7 @@ void MpiMessages::end_scatter(Flight& flight, ReduceOp op, T* out, TimePoint dea
   const auto me = static_cast<std::size_t>(rank());
   const std::size_t size = flight.pieces[me].size() / sizeof(T);
   if (size == 0) return;
-  std::vector<T*> terms = arrays<T>(flight.received, piece_bytes() / sizeof(T), ranks());
+  std::vector<T*> terms = arrays<T>(flight.received, piece_bytes_ / sizeof(T), ranks());
   terms[me] = reinterpret_cast<T*>(flight.pieces[me].data());
   tree_reduce<T>(terms, size, op, out);
 }
@@ -209,7 +199,7 @@ void MpiMessages::end_gather(Flight& flight, TimePoint deadline) {
 template <typename T>
 void MpiMessages::reduce_small(std::span<T> values, ReduceOp op, TimePoint deadline) {
   if (values.empty()) return barrier(deadline);
-  auto& [pieces, sending, received, requests] = *flights_[0];
+  const std::span<std::byte> sending = flights_[0].sending, received = flights_[0].received;
   std::memcpy(sending.data(), values.data(), values.size_bytes());
   const int bytes = static_cast<int>(values.size_bytes());
   MPI_Request request;
@@ -223,10 +213,10 @@ void MpiMessages::reduce_small(std::span<T> values, ReduceOp op, TimePoint deadl
 // Each rank gets its slice of everyone's chunk, sums it along the tree, and everyone gathers the slices.
 template <typename T>
 void MpiMessages::all_reduce(std::span<T> values, ReduceOp op, TimePoint deadline) {
-  if (values.size_bytes() <= kSmallBytes) return reduce_small(values, op, deadline);
-  const std::size_t chunk = piece_bytes() * static_cast<std::size_t>(ranks()) / sizeof(T);
+  if (values.size_bytes() <= kSmallMessageBytes) return reduce_small(values, op, deadline);
+  const std::size_t chunk = piece_bytes_ * static_cast<std::size_t>(ranks()) / sizeof(T);
   const std::size_t chunks = (values.size() + chunk - 1) / chunk;
-  const auto flight = [&](std::size_t number) -> Flight& { return *flights_[number % kFlights]; };
+  const auto flight = [&](std::size_t number) -> Flight& { return flights_[number % kMessageFlights]; };
   for (std::size_t next = 0; next < chunks + 2; ++next) {
     if (next < chunks) {
       const auto part = values.subspan(next * chunk, std::min(chunk, values.size() - next * chunk));
@@ -255,7 +245,7 @@ void MpiMessages::all_gather(std::span<const std::byte> mine, std::span<std::byt
 
 void MpiMessages::broadcast(std::span<std::byte> bytes, int root, TimePoint deadline) {
   if (bytes.empty()) return barrier(deadline);
-  std::vector<std::byte>& buffer = flights_[0]->sending;
+  const std::span<std::byte> buffer = flights_[0].sending;
   for (std::size_t at = 0; at < bytes.size(); at += buffer.size()) {
     const auto chunk = bytes.subspan(at, std::min(buffer.size(), bytes.size() - at));
     if (rank() == root) std::memcpy(buffer.data(), chunk.data(), chunk.size());
@@ -279,9 +269,9 @@ void MpiMessages::all_gather_parts(std::span<std::byte> all, std::span<const std
 
 // In rounds, each over a piece of every rank's part.
 void MpiMessages::reduce_scatter(std::span<const std::span<float>> terms, std::span<float> mine, TimePoint deadline) {
-  const std::size_t longest = longest_bytes(terms), piece = piece_bytes();
+  const std::size_t longest = longest_bytes(terms), piece = piece_bytes_;
   if (longest == 0) return barrier(deadline);
-  const auto flight = [&](std::size_t at) -> Flight& { return *flights_[at / piece % kFlights]; };
+  const auto flight = [&](std::size_t at) -> Flight& { return flights_[at / piece % kMessageFlights]; };
   for (std::size_t at = 0; at < longest + piece; at += piece) {
     if (at < longest) {
       cut_pieces(terms, at, piece, flight(at).pieces);
@@ -294,9 +284,9 @@ void MpiMessages::reduce_scatter(std::span<const std::span<float>> terms, std::s
 }
 
 void MpiMessages::all_gather_parts(std::span<const std::span<std::byte>> parts, TimePoint deadline) {
-  const std::size_t longest = longest_bytes(parts), piece = piece_bytes();
+  const std::size_t longest = longest_bytes(parts), piece = piece_bytes_;
   if (longest == 0) return barrier(deadline);
-  const auto flight = [&](std::size_t at) -> Flight& { return *flights_[at / piece % kFlights]; };
+  const auto flight = [&](std::size_t at) -> Flight& { return flights_[at / piece % kMessageFlights]; };
   for (std::size_t at = 0; at < longest + piece; at += piece) {
     if (at < longest) {
       cut_pieces(parts, at, piece, flight(at).pieces);

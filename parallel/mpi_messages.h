@@ -15,6 +15,7 @@
 #include "stoa/parallel/communicator.h"
 #include "stoa/parallel/mpi_group.h"
 #include "stoa/parallel/mpi_mail.h"
+#include "stoa/parallel/private_memory.h"
 
 namespace stoa::parallel {
 
@@ -78,12 +79,13 @@ class MpiMessages {
   std::span<const std::byte> sendable(Flight& flight, std::size_t piece);
   /// Where the gathered piece comes: itself, or that place.
   std::span<std::byte> landing(Flight& flight, std::size_t piece);
-  std::size_t piece_bytes() const;
-  std::span<std::byte> place(std::vector<std::byte>& buffer, std::size_t rank, std::size_t size_bytes) const;
+  std::span<std::byte> place(std::span<std::byte> buffer, std::size_t rank, std::size_t size_bytes) const;
 
   MpiGroup group_;
   MpiMail mail_;
-  std::vector<std::unique_ptr<Flight>> flights_;
+  std::size_t piece_bytes_;
+  std::unique_ptr<PrivateMemory> buffers_;
+  std::vector<Flight> flights_;
   std::vector<std::span<const std::byte>> allocated_;
 };
 

@@ -1,6 +1,6 @@
 #pragma once
 /// Ordinary memory of one rank behind the interface of Communicator::allocate: zeroed, aligned, in huge pages where
-/// large.
+/// large. A page is taken when it is first touched.
 #include <cstddef>
 #include <span>
 #include <string_view>
@@ -20,6 +20,8 @@ class PrivateMemory final : public CommunicatorMemory {
   std::span<std::byte> bytes() override { return {address_, size_}; }
 
  private:
+  void* mapped_ = nullptr;
+  std::size_t mapped_bytes_ = 0;
   std::byte* address_ = nullptr;
   std::size_t size_ = 0;
 };

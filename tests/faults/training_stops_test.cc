@@ -176,7 +176,7 @@ TEST(TrainingRun, ReportsAFrozenRankWhenItsDeadlineHasPassed) {
     }
   const CommandEnd end = folder.finish(*stoa, 20);
   EXPECT_EQ(end.process.exit_code, exit_code(ErrorKind::kComm)) << end.err;
-  EXPECT_THAT(end.err, HasSubstr("last collectives:"));
+  EXPECT_THAT(end.err, HasSubstr("last collectives of rank"));
   EXPECT_TRUE(folder.nothing_is_running());
 }
 

@@ -6,8 +6,10 @@
 #include <numeric>
 
 #include "stoa/checkpoint/piece_table.h"
+#include "stoa/parallel/message_buffers.h"
 #include "stoa/parallel/node_collectives.h"
 #include "stoa/trainer/model/parameter_parts.h"
+#include "stoa/trainer/optimizer/rank_sums.h"
 
 namespace stoa::trainer {
 namespace {
@@ -98,16 +100,12 @@ class RankPlanner {
 
   enum class Staging { kUsed, kUnused };
 
-  void add_message_chunks() {
-    constexpr std::size_t kChunkBytes = std::size_t{4} << 20;
-    memory_.add(MemoryKind::kCommunication, "messages of MPI", 2 * kChunkBytes);
-  }
-
-  /// What a group's ranks on a node share: a part each. Where it spans nodes it has a chunk to send and one to receive
-  /// (mpi_messages.cc).
+  /// What a group's ranks on a node share: a part each. Where it spans nodes each has buffers for those on the others.
   void add_group(const Mates& mates, Staging staging) {
     if (mates.size == 1) return;
-    if (mates.on_node < mates.size) add_message_chunks();
+    if (const int nodes = mates.size / mates.on_node; nodes > 1)
+      memory_.add(MemoryKind::kCommunication, "messages between nodes",
+                  committed_group_bytes(parallel::message_buffer_bytes(nodes)));
     const auto ranks = std::size_t(mates.on_node);
     std::size_t bytes = parallel::NodeCollectives::bytes_needed(mates.on_node);
     if (staging == Staging::kUnused) bytes -= ranks * parallel::NodeCollectives::kStagingBytes;
@@ -120,7 +118,6 @@ class RankPlanner {
   void add_groups() {
     std::vector<int> job(std::size_t(mesh_.ranks()));
     std::iota(job.begin(), job.end(), 0);
-    if (const Mates all = mates_of(job); all.on_node == all.size) add_message_chunks();  // the job has them in any case
     add_group(mates_of(job), Staging::kUsed);
     const bool gathers = settings_.parallel.zero != Zero::kNone;
     add_group(mates(&MeshCoordinate::data, mesh_.data), gathers ? Staging::kUsed : Staging::kUnused);
@@ -197,9 +194,11 @@ class RankPlanner {
       plan_gradient_reduction(table_, plan, place_.at.data, state_settings(settings_).gradients, transients);
       reach("gradient buckets on their way to their owners", transients.total(MemoryKind::kCommunication), data);
     } else {
+      const GradientSettings gradients = state_settings(settings_).gradients;
       const std::size_t bytes = std::size_t(table_.gradient_elements) * sizeof(float);
       memory_.add(MemoryKind::kGradients, "rest of the last huge page", committed_group_bytes(bytes) - bytes);
-      reach("gradients, fp32", bytes, data);
+      reach("gradients, fp32", bytes - std::size_t(RankSums::unread_elements(table_, plan, gradients)) * sizeof(float),
+            data);
     }
   }
 

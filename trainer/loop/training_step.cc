@@ -32,7 +32,8 @@ TrainingStateSettings state_settings(const StepSettings& settings) {
   return {.zero = settings.parallel.zero,
           .precision = settings.training.precision,
           .gradients = {.order = settings.training.deterministic ? SumOrder::kTree : SumOrder::kFast,
-                        .micro_batches = micro_batches_per_rank(settings.training, settings.parallel.mesh)},
+                        .micro_batches = micro_batches_per_rank(settings.training, settings.parallel.mesh),
+                        .tokens = settings.training.global_batch * settings.model.context_length},
           .optimizer = settings.optimizer};
 }
 

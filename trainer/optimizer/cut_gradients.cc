@@ -40,7 +40,7 @@ CutGradients::CutGradients(const GradientParts& parts, const GradientSettings& s
       parts_(parts),
       settings_(settings),
       data_rank_(parts.data.group().rank()),
-      rank_sums_(parts),
+      rank_sums_(parts, settings),
       pending_(parts.data) {
   const TransientSizes sizes = transient_sizes(parts.table, parts.plan);
   shared_ = parts.data.group().allocate(std::size_t(sizes.elements()) * sizeof(float), "gradient buckets");
@@ -71,7 +71,7 @@ void CutGradients::plan_memory(const ParameterTable& table, const BucketPlan& pl
   const std::int64_t transients = transient_sizes(table, plan).elements();
   memory.parts.push_back({MemoryKind::kCommunication, "gradient buckets on their way to their owners",
                           std::size_t(transients) * sizeof(float)});
-  RankSums::plan_memory(table, plan, memory);
+  RankSums::plan_memory(table, plan, settings, memory);
 }
 
 void CutGradients::begin_step() {

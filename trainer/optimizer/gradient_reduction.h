@@ -8,6 +8,7 @@
 /// micro-batches, as interleaved and zero-bubble schedules have them.
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <span>
 #include <vector>
@@ -24,6 +25,8 @@ namespace stoa::trainer {
 struct GradientSettings {
   SumOrder order = SumOrder::kFast;
   std::int64_t micro_batches = 1;  ///< of this rank in a step
+  /// Of all data ranks in a step: an embedding's gradient has no more rows that differ from 0.
+  std::int64_t tokens = std::numeric_limits<std::int64_t>::max();
 };
 
 /// What it borrows.

@@ -19,7 +19,7 @@ WholeGradients::WholeGradients(const GradientParts& parts, const GradientSetting
       data_rank_(parts.data.group().rank()),
       data_ranks_(parts.data.group().size()),
       buckets_(parts.plan.buckets.size()),
-      rank_sums_(parts),
+      rank_sums_(parts, settings),
       pending_(parts.data) {
   const auto elements = std::size_t(parts.table.gradient_elements);
   shared_ = parts.data.group().allocate(elements * sizeof(float), "gradient memory");
@@ -39,7 +39,7 @@ void WholeGradients::plan_memory(const ParameterTable& table, const BucketPlan& 
   if (more > 0)
     memory.parts.push_back({MemoryKind::kGradients, fmt::format("open partial sums of micro-batches, {}", more),
                             std::size_t(more) * bytes});
-  RankSums::plan_memory(table, plan, memory);
+  RankSums::plan_memory(table, plan, settings, memory);
 }
 
 void WholeGradients::begin_step() {

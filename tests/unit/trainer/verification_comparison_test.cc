@@ -60,7 +60,7 @@ TEST_F(VerificationComparison, ADifferenceOfRoundingIsNoFaultButNotTheSameBits) 
   StepSettings promised = on_mesh(settings_, {4, 2, 1});
   EXPECT_EQ(fault(promised), "");
   promised.training.deterministic = true;
-  EXPECT_THAT(fault(promised), HasSubstr("bits differ, but training.deterministic promises none"));
+  EXPECT_THAT(fault(promised), HasSubstr("bits differ where training.deterministic promises the same ones"));
 }
 
 TEST_F(VerificationComparison, NaNIsAFault) {
