@@ -6,9 +6,13 @@
 //   step_bench MODEL SAMPLES PRECISION [KEY=VALUE ...]
 //     MODEL      gpt2_124m (T 512) | small (L 6, D 384, V 8192, T 256); SAMPLES of the global batch; fp32 | bf16
 //     data, pipeline, tensor     the mesh; its ranks are mpirun's:  mpirun -np 2 --bind-to none step_bench ...
-//     micro_batch, schedule (gpipe | 1f1b | interleaved | zero_bubble), chunks, zero, recompute (none | selective |
-//     full) threads    of a rank (its share of the allowed processors where absent), steps hidden=1   also the same
-//     step on each rank alone and the reduction alone: how much of it backward hides
+//     micro_batch, chunks, zero, steps
+//     schedule   gpipe | 1f1b | interleaved | zero_bubble
+//     recompute  none | selective | full
+//     threads    of a rank; its share of the allowed processors where absent
+//     hidden=1   also the same step on each rank alone, and its communication alone. Hidden is what part of that
+//                the step did not wait for; by the clock, what part of it the step is not longer than alone. They
+//                differ by what communication takes of the processors that compute.
 #include <fmt/format.h>
 #include <malloc.h>
 #include <sys/resource.h>
@@ -166,46 +170,51 @@ Seconds medians(const std::vector<Seconds>& all) {
 
 struct Measured {
   std::vector<Seconds> step;
+  std::vector<double> waited_s;
   std::vector<long> faults, allocations;
 };
 
-/// The first step touches memory and is not counted.
+/// The first step touches memory and is not counted. What an update gives to the other ranks is on its way while the
+/// next step begins.
 Measured measure(TrainingStep& passes, const SampleStream& samples, int steps) {
   TrainingState& state = passes.state();
   Measured measured;
   for (int step = 1; step <= steps + 1; ++step) {
     passes.groups().job.barrier("step");
     const Seconds begin = now();
+    const double waited_s = passes.waited_s();
     const long faults = page_faults(), allocations = large_allocations;
     passes.run(samples, step);
     state.update(step, 1e-4, state.gradient_norm());
-    state.await_parameters();
     if (step == 1) continue;
     measured.step.push_back(now() - begin);
+    measured.waited_s.push_back(passes.waited_s() - waited_s);
     measured.faults.push_back(page_faults() - faults);
     measured.allocations.push_back(large_allocations - allocations);
   }
+  state.await_parameters();
   return measured;
 }
 
-/// The reduction of a step's gradients with nothing to hide behind.
-Seconds reduction(TrainingStep& passes, int steps) {
+/// A step's sums of gradients, and gathering where ranks own parts, with nothing to hide behind.
+Seconds communication(TrainingStep& passes, int steps) {
   TrainingState& state = passes.state();
   const int micro_batches = int(micro_batches_per_rank(passes.settings().training, passes.groups().size));
   std::vector<Seconds> seconds;
   for (int step = 0; step < steps; ++step) {
     state.begin_step();
-    passes.groups().job.barrier("reduction");
+    passes.groups().job.barrier("communication");
     const Seconds begin = now();
     for (int m = 0; m < micro_batches; ++m)
       for (std::size_t block = passes.table().blocks.size(); block-- > 0;) state.sink().complete(block);
     state.finish_step();
+    if (passes.settings().parallel.zero != Zero::kNone) state.gather_all();
     seconds.push_back(now() - begin);
   }
   return medians(seconds);
 }
 
-/// Everything of a rank alone: what a step costs where nothing is reduced.
+/// Everything of a rank alone: what a step costs where nothing is communicated.
 Seconds alone_on(cpu::Queue& queue, const StepSettings& settings, const SampleStream& samples, int steps) {
   StepSettings own = settings;
   own.training.global_batch /= own.parallel.mesh.data;
@@ -236,6 +245,13 @@ int main(int count, char** arguments) {
   parallel::MpiSession session;
   parallel::MpiCommunicator ranks(session, 600);
   const StepSettings settings = settings_of(arguments[1], std::atoi(arguments[2]), arguments[3], options);
+  const TrainingSettings& training = settings.training;
+  if (training.micro_batch < 1 || training.global_batch % (training.micro_batch * settings.parallel.mesh.data) != 0 ||
+      settings.parallel.mesh.ranks() != ranks.size()) {
+    fmt::print(stderr, "step_bench: {} samples in micro-batches of {} on {} ranks do not make a mesh of {} ranks\n",
+               training.global_batch, training.micro_batch, ranks.size(), settings.parallel.mesh.ranks());
+    return 2;
+  }
   const int steps = number(options, "steps", 5);
 
   auto processors = share_of_processors(allowed_processors(), ranks.local_size(), ranks.local_rank());
@@ -252,7 +268,7 @@ int main(int count, char** arguments) {
   passes.evaluate(samples, settings.training.global_batch, [](auto&&...) {});
   const double forward_s = now_s();
   const Measured measured = measure(passes, samples, steps);
-  const Seconds reduced = alone.wall > 0 ? reduction(passes, steps) : Seconds{};
+  const Seconds communicated = alone.wall > 0 ? communication(passes, steps) : Seconds{};
   double peak =
       measure_peak_gflops(queue, settings.training.precision == Precision::kBf16 ? PeakKind::kBf16 : PeakKind::kFp32);
   ranks.all_reduce(std::span(&peak, 1), parallel::ReduceOp::kSum, "peak");
@@ -275,10 +291,13 @@ int main(int count, char** arguments) {
     return format_bytes(double(usage.ru_maxrss) * 1024);
   }());
   if (alone.wall > 0) {
-    fmt::print("  step {:.3f} s, alone {:.3f} s, reduction alone {:.3f} s: hidden {:.1f} %\n", step.wall, alone.wall,
-               reduced.wall, 100 * (1 - (step.wall - alone.wall) / reduced.wall));
+    const double waited_s = median(measured.waited_s);
+    fmt::print("  step {:.3f} s, alone {:.3f} s, communication alone {:.3f} s, waited for {:.3f} s\n", step.wall,
+               alone.wall, communicated.wall, waited_s);
+    fmt::print("  hidden {:.1f} %, by the clock {:.1f} %\n", 100 * (1 - waited_s / communicated.wall),
+               100 * (1 - (step.wall - alone.wall) / communicated.wall));
     fmt::print("  of this rank's processors: {:.3f} s, {:.3f} s, {:.3f} s\n", step.processor, alone.processor,
-               reduced.processor);
+               communicated.processor);
   }
   return 0;
 }

@@ -45,6 +45,8 @@ class TrainingStep {
   const ParameterTable& table() const { return table_; }
   TrainingState& state() { return state_; }
   const parallel::MeshGroups& groups() const { return groups_; }
+  /// Seconds that this rank has waited for sums and gathers over the data ranks, with nothing else to do.
+  double waited_s() const { return data_.waited_s(); }
 
   /// Collective: forward and backward of the global batch of step `step` (from 1), whose samples follow those of the
   /// steps before. Afterwards the owned gradients are the global batch's. Returns its loss sums, the same on all ranks.
