@@ -42,20 +42,24 @@ void check_state(const CheckpointState& state) {
                         state.step);
 }
 
-template <typename Piece>
-void check_piece(const Piece& piece) {
+void check_description(const PieceDescription& piece) {
   std::string defect = tensor_defect(piece.tensor);
   if (defect.empty()) defect = box_defect(piece.box, piece.tensor);
-  if (defect.empty() && static_cast<std::int64_t>(piece.values.size()) != piece.box.elements())
-    defect = fmt::format("{} values for box {}", piece.values.size(), describe_box(piece.box));
   if (!defect.empty()) throw InternalError("tensor {}: {}", piece.tensor.name, defect);
 }
 
-/// What the ranks tell each other about their pieces.
 template <typename Piece>
-std::string describe_pieces(std::span<const Piece> pieces) {
+void check_piece(const Piece& piece) {
+  check_description({piece.tensor, piece.box});
+  if (static_cast<std::int64_t>(piece.values.size()) != piece.box.elements())
+    throw InternalError("tensor {}: {} values for box {}", piece.tensor.name, piece.values.size(),
+                        describe_box(piece.box));
+}
+
+/// What the ranks tell each other about their pieces.
+std::string describe_pieces(std::span<const PieceDescription> pieces) {
   Json array = Json::array();
-  for (const Piece& piece : pieces) {
+  for (const PieceDescription& piece : pieces) {
     Json object = tensor_to_json(piece.tensor, "tensor");
     add_box(object, piece.box);
     array.push_back(std::move(object));
@@ -63,7 +67,7 @@ std::string describe_pieces(std::span<const Piece> pieces) {
   return array.dump();
 }
 
-std::vector<PieceSource> gather_pieces(std::span<const PieceToSave> pieces, parallel::Communicator& ranks) {
+std::vector<PieceSource> gather_pieces(std::span<const PieceDescription> pieces, parallel::Communicator& ranks) {
   const std::vector<std::string> texts = gather_texts(ranks, describe_pieces(pieces), "checkpoint pieces");
   std::vector<PieceSource> all;
   for (std::size_t r = 0; r < texts.size(); ++r) {
@@ -151,11 +155,27 @@ CheckpointStore::CheckpointStore(fs::path directory, std::string attempt, Log& l
   if (error) throw StorageError("{}: creating the folder failed: {}", directory_.string(), error.message());
 }
 
+void check_pieces(std::span<const PieceToSave> pieces) {
+  for (const PieceToSave& piece : pieces) check_piece(piece);
+}
+
+std::vector<PieceDescription> descriptions_of(std::span<const PieceToSave> pieces) {
+  std::vector<PieceDescription> described;
+  for (const PieceToSave& piece : pieces) described.push_back({piece.tensor, piece.box});
+  return described;
+}
+
 std::int64_t CheckpointStore::save(const CheckpointState& state, std::span<const PieceToSave> pieces,
                                    parallel::Communicator& ranks, std::int64_t keep_last) {
+  on_all_ranks(ranks, "checkpoint pieces", [&] { check_pieces(pieces); });
+  return save(state, descriptions_of(pieces), bytes_of(pieces), ranks, keep_last);
+}
+
+std::int64_t CheckpointStore::save(const CheckpointState& state, std::span<const PieceDescription> pieces,
+                                   const ByteSource& next, parallel::Communicator& ranks, std::int64_t keep_last) {
   on_all_ranks(ranks, "checkpoint arguments", [&] {
     check_state(state);
-    for (const PieceToSave& piece : pieces) check_piece(piece);
+    for (const PieceDescription& piece : pieces) check_description(piece);
   });
   const std::vector<PieceSource> sources = gather_pieces(pieces, ranks);
   const Tiling tiling = checked_tiling(sources);  // the same verdict on every rank
@@ -167,7 +187,7 @@ std::int64_t CheckpointStore::save(const CheckpointState& state, std::span<const
   try {
     ShardRecord mine;
     on_all_ranks(ranks, "checkpoint shards written",
-                 [&] { mine = write_shard(partial / shard_file_name(ranks.rank(), ranks.size()), pieces); });
+                 [&] { mine = write_shard(partial / shard_file_name(ranks.rank(), ranks.size()), pieces, next); });
     const Manifest manifest{state.step,  attempt_,       format_utc(SystemClock().unix_s()),
                             state.state, tiling.tensors, gather_records(mine, ranks)};
     on_all_ranks(ranks, "checkpoint published", [&] {

@@ -11,7 +11,9 @@
 
 #include "stoa/base/json.h"
 #include "stoa/base/log.h"
+#include "stoa/checkpoint/shard_writer.h"
 #include "stoa/checkpoint/tensor_piece.h"
+#include "stoa/checkpoint/tiling.h"
 #include "stoa/parallel/communicator.h"
 
 namespace stoa::checkpoint {
@@ -29,6 +31,10 @@ struct CheckpointEntry {
   std::filesystem::path folder;
 };
 
+/// InternalError where a piece's box or number of values is not right.
+void check_pieces(std::span<const PieceToSave> pieces);
+std::vector<PieceDescription> descriptions_of(std::span<const PieceToSave> pieces);
+
 class CheckpointStore {
  public:
   /// `attempt` names this attempt of the run in partial folders and manifests ([A-Za-z0-9_.-], 64 at most: UsageError).
@@ -45,6 +51,10 @@ class CheckpointStore {
   /// not save the step just resumed from.
   std::int64_t save(const CheckpointState& state, std::span<const PieceToSave> pieces, parallel::Communicator& ranks,
                     std::int64_t keep_last);
+
+  /// The same of pieces whose bytes come from a source, in their order (shard_writer.h).
+  std::int64_t save(const CheckpointState& state, std::span<const PieceDescription> pieces, const ByteSource& next,
+                    parallel::Communicator& ranks, std::int64_t keep_last);
 
   /// Published checkpoints, oldest first, found by scanning.
   std::vector<CheckpointEntry> list() const;

@@ -7,6 +7,7 @@
 #include "stoa/base/error.h"
 #include "stoa/checkpoint/hdf5_shard.h"
 #include "stoa/checkpoint/shard_output.h"
+#include "stoa/checkpoint/write_beside.h"
 
 namespace stoa::checkpoint {
 namespace {
@@ -18,63 +19,73 @@ StoredPiece planned(const GlobalTensor& tensor, const parallel::Box& box) {
   return {tensor, box, 0, bytes, std::vector<std::uint64_t>(chunks_of(bytes))};
 }
 
-/// Hashes and writes chunk by chunk, so that the bytes come from memory once.
-void write_piece(ShardOutput& output, StoredPiece& stored, std::span<const std::byte> bytes) {
-  std::int64_t offset = stored.offset;
+/// Chunk by chunk: a chunk is hashed while it is written.
+void write_piece(WriteBeside& write, StoredPiece& stored, const ByteSource& next) {
+  std::int64_t at = 0;
   for (std::uint64_t& checksum : stored.chunk_checksums) {
-    const auto chunk = bytes.first(std::min<std::size_t>(kChunkBytes, bytes.size()));
+    const auto chunk = next(static_cast<std::size_t>(std::min(kChunkBytes, stored.bytes - at)));
+    write.start(stored.offset + at, chunk);
     checksum = xxh3_64(chunk);
-    output.write_at(offset, chunk);
-    offset += kChunkBytes;
-    bytes = bytes.subspan(chunk.size());
+    write.finish();
+    at += kChunkBytes;
   }
 }
 
-/// `write_pieces` writes each stored piece and fills in its checksums.
-template <typename WritePieces>
-ShardRecord write_laid_out(const std::filesystem::path& path, std::vector<StoredPiece>& stored,
-                           WritePieces write_pieces) {
-  const TablePlace place = create_hdf5_shard(path, stored);
-  ShardOutput output(path);
-  write_pieces(output);
-  const std::string table = format_piece_table(stored);
-  if (static_cast<std::int64_t>(table.size()) != place.bytes)
-    throw InternalError("{}: the piece table grew from {} to {} bytes", path.string(), place.bytes, table.size());
-  const auto table_bytes = std::as_bytes(std::span(table));
-  for (std::size_t at = 0; at < table_bytes.size(); at += kChunkBytes)
+void write_table(ShardOutput& output, const TablePlace& place, std::span<const std::byte> table) {
+  for (std::size_t at = 0; at < table.size(); at += kChunkBytes)
     output.write_at(place.offset + static_cast<std::int64_t>(at),
-                    table_bytes.subspan(at, std::min<std::size_t>(kChunkBytes, table_bytes.size() - at)));
-  output.sync();
-  return {path.filename().string(), output.size(), place.offset, place.bytes, xxh3_128_hex(table_bytes)};
+                    table.subspan(at, std::min<std::size_t>(kChunkBytes, table.size() - at)));
 }
 
 }  // namespace
 
-ShardRecord write_shard(const std::filesystem::path& path, std::span<const PieceToSave> pieces) {
+ShardRecord write_shard(const std::filesystem::path& path, std::span<const PieceDescription> pieces,
+                        const ByteSource& next) {
   std::vector<StoredPiece> stored;
-  for (const PieceToSave& piece : pieces)
-    if (!piece.values.empty()) stored.push_back(planned(piece.tensor, piece.box));
-  return write_laid_out(path, stored, [&](ShardOutput& output) {
-    auto next = stored.begin();
-    for (const PieceToSave& piece : pieces)
-      if (!piece.values.empty()) write_piece(output, *next++, std::as_bytes(piece.values));
-  });
+  for (const PieceDescription& piece : pieces)
+    if (piece.box.elements() > 0) stored.push_back(planned(piece.tensor, piece.box));
+  const TablePlace place = create_hdf5_shard(path, stored);
+  ShardOutput output(path);
+  {
+    WriteBeside write(output);
+    for (StoredPiece& piece : stored) write_piece(write, piece, next);
+  }
+  const std::string table = format_piece_table(stored);
+  if (static_cast<std::int64_t>(table.size()) != place.bytes)
+    throw InternalError("{}: the piece table grew from {} to {} bytes", path.string(), place.bytes, table.size());
+  const auto table_bytes = std::as_bytes(std::span(table));
+  write_table(output, place, table_bytes);
+  output.sync();
+  return {path.filename().string(), output.size(), place.offset, place.bytes, xxh3_128_hex(table_bytes)};
+}
+
+ByteSource bytes_of(std::span<const PieceToSave> pieces) {
+  return [pieces, rest = std::span<const std::byte>()](std::size_t bytes) mutable {
+    for (; rest.empty(); pieces = pieces.subspan(1)) rest = std::as_bytes(pieces.front().values);
+    const auto chunk = rest.first(bytes);
+    rest = rest.subspan(bytes);
+    return chunk;
+  };
 }
 
 ShardRecord write_shard(const std::filesystem::path& path, std::span<const PieceToProduce> pieces) {
-  std::vector<StoredPiece> stored;
+  std::vector<PieceDescription> described;
   std::int64_t largest = 0;
   for (const PieceToProduce& piece : pieces) {
-    stored.push_back(planned(piece.tensor, piece.box));
+    described.push_back({piece.tensor, piece.box});
     largest = std::max(largest, piece.box.elements());
   }
-  return write_laid_out(path, stored, [&](ShardOutput& output) {
-    std::vector<float> values(static_cast<std::size_t>(largest));
-    for (std::size_t i = 0; i < pieces.size(); ++i) {
-      const auto into = std::span(values).first(static_cast<std::size_t>(pieces[i].box.elements()));
-      pieces[i].values(into);
-      write_piece(output, stored[i], std::as_bytes(into));
+  std::vector<float> values(static_cast<std::size_t>(largest));
+  std::span<const std::byte> rest;
+  return write_shard(path, described, [&](std::size_t bytes) {
+    for (; rest.empty(); pieces = pieces.subspan(1)) {
+      const auto into = std::span(values).first(static_cast<std::size_t>(pieces.front().box.elements()));
+      pieces.front().values(into);
+      rest = std::as_bytes(into);
     }
+    const auto chunk = rest.first(bytes);
+    rest = rest.subspan(bytes);
+    return chunk;
   });
 }
 

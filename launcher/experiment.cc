@@ -143,6 +143,7 @@ void describe_parallel(YamlFields& fields, trainer::ParallelSettings& parallel) 
 void describe_checkpoint(YamlFields& fields, trainer::CheckpointSettings& checkpoint) {
   fields.field("every_steps", checkpoint.every_steps, kStepsOrNever);
   fields.field("keep_last", checkpoint.keep_last, WholeRange{.least = 1, .most = 1'000'000});
+  fields.field("staging_mib", checkpoint.staging_mib, WholeRange{.least = 0, .most = std::int64_t{1} << 30});
 }
 
 void describe_evaluation(YamlFields& fields, trainer::EvaluationSettings& evaluation) {

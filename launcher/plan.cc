@@ -105,7 +105,8 @@ trainer::MemoryTable rank_memory(const Experiment& e, const RankPlacement& place
                                    .threads = placement.threads_per_rank,
                                    .ranks_per_node = static_cast<int>(placement.ranks_per_node),
                                    .documents = e.data.document_rules(),
-                                   .isa = placement.isa});
+                                   .isa = placement.isa,
+                                   .staging_bytes = e.checkpoint.staging_bytes()});
   add_runtime(placement.threads_per_rank, memory);
   return memory;
 }

@@ -6,6 +6,7 @@
 /// Dims: B samples of a micro-batch, T context length in tokens, D width, H heads, K key-value heads, E head width,
 /// F feed-forward width, V vocabulary, L layers.
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -170,6 +171,12 @@ struct EvaluationSettings {
 struct CheckpointSettings {
   std::int64_t every_steps = 0;  ///< 0: only after the last step
   std::int64_t keep_last = 2;
+  /// The most memory of a rank for the state that is copied aside while a save is under way; where the state does not
+  /// fit, training waits until the rest does. 0: as much as it takes.
+  std::int64_t staging_mib = 0;
+  std::int64_t staging_bytes() const {
+    return staging_mib == 0 ? std::numeric_limits<std::int64_t>::max() : staging_mib << 20;
+  }
 };
 
 /// Each returns the first thing that cannot be, naming the fields with their values, or nothing.

@@ -1,59 +1,209 @@
-/// How fast one rank saves and loads 1 GiB. Why: a save stops training for as long as it takes, so its speed sets how
-/// often a run can afford one; the floor to compare with is the disk itself (dd with conv=fsync), the ceiling a memory
-/// file system (TMPDIR=/dev/shm).
-#include <benchmark/benchmark.h>
+/// How fast checkpoints are saved, loaded and verified, against what the same bytes cost without any format. Why: a
+/// save and a load stop work, so their speed sets how often a run can afford one; ratios of one run say what the format
+/// costs on any disk.
+///
+///   checkpoint_bench [FOLDER [GIB [ROUNDS]]]      FOLDER is on the disk to measure (default: the temporary folder)
+///
+/// Two ranks (threads of this process) save GIB together, fsync included. Raw: two threads write or read as many bytes
+/// in a file each, past the page cache in blocks of 16 MiB, with fsync. All take turns; each figure is the median.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
 
-#include <cstdio>
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <functional>
+#include <memory>
+#include <thread>
+#include <vector>
 
-#include "stoa/checkpoint/checkpoint_store.h"
+#include "stoa/base/checksum.h"
+#include "stoa/base/durable_file.h"
+#include "stoa/base/error.h"
+#include "stoa/checkpoint/background_save.h"
+#include "stoa/checkpoint/verify.h"
 #include "stoa/parallel/one_rank.h"
+#include "stoa/parallel/private_memory.h"
+#include "stoa/parallel/thread_ranks.h"
 #include "stoa/tests/unit/checkpoint/small_model.h"
 
 namespace stoa::checkpoint {
 namespace {
 
-constexpr std::int64_t kBytes = std::int64_t{1} << 30;
+namespace fs = std::filesystem;
 
-/// 64 matrices of 16 MiB.
-std::vector<GlobalTensor> one_gibibyte() {
+constexpr int kRanks = 2;
+constexpr double kDeadline_s = 600;
+constexpr std::size_t kRawBlock = std::size_t{16} << 20;
+
+double now_s() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+double timed(const std::function<void()>& work) {
+  const double begin_s = now_s();
+  work();
+  return now_s() - begin_s;
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+/// Matrices of 16 MiB, three states of each, as a model's.
+std::vector<GlobalTensor> tensors_of(std::int64_t bytes) {
   std::vector<GlobalTensor> tensors;
-  for (int i = 0; i < 64; ++i)
-    tensors.push_back({fmt::format("parameters/layers.{}.weight", i), DType::kFloat32, {2048, 2048}});
+  for (std::int64_t i = 0; i < bytes >> 24; ++i)
+    tensors.push_back(
+        {fmt::format("{}/layers.{}.weight", std::array{"parameters", "adam_m", "adam_v"}[std::size_t(i % 3)], i / 3),
+         DType::kFloat32,
+         {2048, 2048}});
   return tensors;
 }
 
-/// The same tensors cut by columns in two: every row of every chunk is copied.
-void load_cut(benchmark::State& state, int ranks, Cut cut) {
-  const TemporaryFolder folder;
-  Log log(stderr, "bench", LogLevel::kError);
-  CheckpointStore store(folder.path(), "1", log);
-  parallel::OneRank one;
-  const SmallModel whole(0, 1, Cut::kFirstDim, one_gibibyte());
-  store.save({1, Json::object()}, whole.to_save(), one, 1);
-  SmallModel model(0, ranks, cut, one_gibibyte());
-  for (auto _ : state) store.load_newest(model.to_load(), one);
-  state.SetBytesProcessed(state.iterations() * kBytes / ranks);
-}
+/// A rank's part of the tensors, whose memory is touched.
+class Part {
+ public:
+  Part(const std::vector<GlobalTensor>& tensors, int rank, int ranks, Cut cut) {
+    std::size_t floats = 0;
+    for (const GlobalTensor& tensor : tensors) {
+      const int dim = cut == Cut::kFirstDim ? 0 : 1;
+      boxes_.push_back(parallel::shard_box(tensor.shape, {parallel::PlacementKind::kSharded, dim}, ranks, rank));
+      floats += std::size_t(boxes_.back().elements());
+    }
+    memory_ = std::make_unique<parallel::PrivateMemory>(floats * sizeof(float), "bench");
+    values_ = {reinterpret_cast<float*>(memory_->bytes().data()), floats};
+    std::ranges::fill(values_, 1.25F + float(rank));
+  }
 
-void BM_Save(benchmark::State& state) {
-  const TemporaryFolder folder;
-  Log log(stderr, "bench", LogLevel::kError);
-  CheckpointStore store(folder.path(), "1", log);
-  parallel::OneRank one;
-  const SmallModel model(0, 1, Cut::kFirstDim, one_gibibyte());
-  std::int64_t step = 0;
-  for (auto _ : state) store.save({++step, Json::object()}, model.to_save(), one, 1);
-  state.SetBytesProcessed(state.iterations() * kBytes);
-}
-BENCHMARK(BM_Save)->Unit(benchmark::kMillisecond)->UseRealTime();
+  template <typename Piece>
+  std::vector<Piece> pieces(const std::vector<GlobalTensor>& tensors) const {
+    std::vector<Piece> made;
+    for (std::size_t i = 0, at = 0; i < tensors.size(); at += std::size_t(boxes_[i++].elements()))
+      made.push_back({tensors[i], boxes_[i], values_.subspan(at, std::size_t(boxes_[i].elements()))});
+    return made;
+  }
+  std::span<std::byte> bytes() const { return std::as_writable_bytes(values_); }
 
-void BM_LoadSameCut(benchmark::State& state) { load_cut(state, 1, Cut::kFirstDim); }
-BENCHMARK(BM_LoadSameCut)->Unit(benchmark::kMillisecond)->UseRealTime();
+ private:
+  std::vector<parallel::Box> boxes_;
+  std::unique_ptr<parallel::PrivateMemory> memory_;
+  std::span<float> values_;
+};
 
-void BM_LoadHalfTheColumns(benchmark::State& state) { load_cut(state, 2, Cut::kLastDim); }
-BENCHMARK(BM_LoadHalfTheColumns)->Unit(benchmark::kMillisecond)->UseRealTime();
+class Bench {
+ public:
+  Bench(const fs::path& folder, std::int64_t bytes, int rounds)
+      : folder_(folder), bytes_(bytes), rounds_(rounds), tensors_(tensors_of(bytes)) {
+    for (int rank = 0; rank < kRanks; ++rank) parts_.emplace_back(tensors_, rank, kRanks, Cut::kFirstDim);
+  }
+
+  void run() {
+    std::vector<double> save, raw_write, load_one, load_three, load_columns, raw_read, verify, hash;
+    for (int round = 0; round < rounds_; ++round) {
+      raw_write.push_back(timed([&] { write_raw(); }));
+      save.push_back(timed([&] { save_step(round + 1); }));
+      raw_read.push_back(timed([&] { read_raw(); }));
+      load_one.push_back(timed_load(1, Cut::kFirstDim));
+      load_three.push_back(timed_load(3, Cut::kFirstDim));
+      load_columns.push_back(timed_load(2, Cut::kLastDim));
+      verify.push_back(timed([&] { verify_checkpoint(folder_ / fmt::format("step-{:08}", round + 1)); }));
+      hash.push_back(timed([&] { hash_chunks(); }));
+    }
+    fmt::print("{} ranks, {:.2f} GiB, {} rounds, medians\n", kRanks, double(bytes_) / (std::int64_t{1} << 30), rounds_);
+    line("save, fsync included", median(save), median(raw_write), "raw writes");
+    line("load, one rank", median(load_one), median(raw_read), "raw reads");
+    line("load, three ranks", median(load_three), median(raw_read), "raw reads");
+    line("load, two ranks, columns", median(load_columns), median(raw_read), "raw reads");
+    line("verify, one thread", median(verify), median(raw_read), "raw reads");
+    line("XXH3 of chunks, one core", median(hash), median(raw_read), "raw reads");
+  }
+
+ private:
+  void line(const char* what, double seconds, double peer_s, const char* peer) const {
+    fmt::print("  {:<28} {:7.3f} s  {:6.2f} GB/s   {:4.0f} % of {} ({:.3f} s)\n", what, seconds,
+               double(bytes_) / seconds / 1e9, 100 * peer_s / seconds, peer, peer_s);
+  }
+
+  fs::path raw(std::size_t thread) const { return folder_ / fmt::format("raw-{}", thread); }
+
+  void on_threads(const std::function<void(std::size_t)>& work) const {
+    std::vector<std::thread> threads;
+    for (std::size_t i = 0; i < kRanks; ++i) threads.emplace_back(work, i);
+    for (std::thread& thread : threads) thread.join();
+  }
+
+  void write_raw() {
+    on_threads([&](std::size_t i) {
+      fs::remove(raw(i));
+      const FileDescriptor file = open_file(raw(i), O_WRONLY | O_CREAT | O_DIRECT);
+      for (auto rest = parts_[i].bytes(); !rest.empty(); rest = rest.subspan(std::min(kRawBlock, rest.size())))
+        write_all(file.get(), rest.first(std::min(kRawBlock, rest.size())), raw(i));
+      sync_file(file.get(), raw(i));
+    });
+    sync_directory(folder_);
+  }
+
+  void read_raw() {
+    on_threads([&](std::size_t i) {
+      const FileDescriptor file = open_file(raw(i), O_RDONLY | O_DIRECT);
+      for (auto rest = parts_[i].bytes(); !rest.empty();) {
+        const ssize_t got = ::read(file.get(), rest.data(), std::min(kRawBlock, rest.size()));
+        if (got <= 0) throw StorageError("{}: read failed: {}", raw(i).string(), errno_message(errno));
+        rest = rest.subspan(std::size_t(got));
+      }
+    });
+  }
+
+  void save_step(std::int64_t step) {
+    parallel::run_thread_ranks(kRanks, kDeadline_s, [&](parallel::Communicator& ranks) {
+      CheckpointStore store(folder_, "1", log_);
+      const auto pieces = parts_[std::size_t(ranks.rank())].pieces<PieceToSave>(tensors_);
+      store.save({step, Json::object()}, pieces, ranks, 1);
+    });
+  }
+
+  double timed_load(int count, Cut cut) {
+    std::vector<std::unique_ptr<Part>> parts;
+    for (int rank = 0; rank < count; ++rank) parts.push_back(std::make_unique<Part>(tensors_, rank, count, cut));
+    return timed([&] {
+      parallel::run_thread_ranks(count, kDeadline_s, [&](parallel::Communicator& ranks) {
+        CheckpointStore store(folder_, "1", log_);
+        const auto pieces = parts[std::size_t(ranks.rank())]->pieces<PieceToLoad>(tensors_);
+        if (!store.load_newest(pieces, ranks)) throw InternalError("nothing was loaded");
+      });
+    });
+  }
+
+  void hash_chunks() {
+    std::uint64_t all = 0;
+    for (const Part& part : parts_)
+      for (auto rest = part.bytes(); !rest.empty();
+           rest = rest.subspan(std::min<std::size_t>(kChunkBytes, rest.size())))
+        all ^= xxh3_64(rest.first(std::min<std::size_t>(kChunkBytes, rest.size())));
+    if (all == 1) fmt::print("\n");
+  }
+
+  fs::path folder_;
+  std::int64_t bytes_;
+  int rounds_;
+  std::vector<GlobalTensor> tensors_;
+  std::vector<Part> parts_;
+  Log log_{stderr, "bench", LogLevel::kError};
+};
 
 }  // namespace
 }  // namespace stoa::checkpoint
 
-BENCHMARK_MAIN();
+int main(int count, char** arguments) {
+  using namespace stoa::checkpoint;
+  if (count > 1) ::setenv("TMPDIR", arguments[1], 1);
+  const double gib = count > 2 ? std::atof(arguments[2]) : 2;
+  const int rounds = count > 3 ? std::atoi(arguments[3]) : 5;
+  if (gib <= 0 || rounds < 1) {
+    fmt::print(stderr, "usage: checkpoint_bench [FOLDER [GIB [ROUNDS]]]\n");
+    return 2;
+  }
+  const TemporaryFolder folder;
+  Bench(folder.path(), std::int64_t(gib * double(std::int64_t{1} << 30)), rounds).run();
+}

@@ -5,7 +5,7 @@
 #include <bit>
 #include <numeric>
 
-#include "stoa/checkpoint/piece_table.h"
+#include "stoa/checkpoint/staged_chunks.h"
 #include "stoa/parallel/message_buffers.h"
 #include "stoa/parallel/node_collectives.h"
 #include "stoa/trainer/model/parameter_parts.h"
@@ -119,6 +119,7 @@ class RankPlanner {
     std::vector<int> job(std::size_t(mesh_.ranks()));
     std::iota(job.begin(), job.end(), 0);
     add_group(mates_of(job), Staging::kUsed);
+    add_group(mates_of(job), Staging::kUsed);  // a checkpoint's
     const bool gathers = settings_.parallel.zero != Zero::kNone;
     add_group(mates(&MeshCoordinate::data, mesh_.data), gathers ? Staging::kUsed : Staging::kUnused);
     const Mates pipeline = mates(&MeshCoordinate::pipeline, mesh_.pipeline);
@@ -151,14 +152,21 @@ class RankPlanner {
     constexpr std::size_t kStates = 3;  // parameters and both moments
     const bool cut = buckets().zero != Zero::kNone;
     const FlatRanges ranges = cut ? owned() : row_ranges(table_, mesh_.data, place_.at.data);
-    const auto own =
-        kStates * std::size_t(std::ranges::count_if(
-                      parameter_parts(table_, ranges, std::size_t(table_.elements)),
-                      [&](const ParameterPart& part) { return table_.parameters[part.parameter].counted_here; }));
+    std::size_t own = 0;
+    std::int64_t padded_bytes = 0;
+    for (const ParameterPart& part : parameter_parts(table_, ranges, std::size_t(table_.elements)))
+      if (table_.parameters[part.parameter].counted_here) {
+        own += kStates;
+        padded_bytes += std::int64_t(kStates) *
+                        checkpoint::StagedChunks::padded_bytes(part.box.elements() * std::int64_t(sizeof(float)));
+      }
     std::size_t bytes = own * kOwnPieceBytes + own * std::size_t(mesh_.ranks()) * kAnyPieceBytes;
     if (mesh_rank(mesh_, place_.at) == 0) bytes += kStates * table_.parameters_of_model * kTensorBytes;
     memory_.add(MemoryKind::kWorkspace, "tables of a checkpoint", bytes);
     memory_.add(MemoryKind::kWorkspace, "a chunk on its way to a checkpoint", std::size_t(checkpoint::kChunkBytes));
+    const std::int64_t copied = checkpoint::StagedChunks::memory_bytes(std::min(padded_bytes, place_.staging_bytes));
+    memory_.add(MemoryKind::kWorkspace, "state copied aside for a checkpoint",
+                committed_group_bytes(std::size_t(std::min(copied, padded_bytes))));
   }
 
   /// Messages wait in memory that the sender takes and the receiver maps; between nodes each keeps its own.

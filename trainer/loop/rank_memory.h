@@ -3,6 +3,9 @@
 ///
 /// Not in it: program and libraries (launcher/runtime_memory.h), and pages of data sets, which are mapped from their
 /// files and which the system takes back when it wants to.
+#include <cstdint>
+#include <limits>
+
 #include "stoa/parallel/mesh.h"
 #include "stoa/trainer/loop/training_step.h"
 #include "stoa/trainer/model/memory_plan.h"
@@ -15,6 +18,7 @@ struct RankPlace {
   int ranks_per_node = 1;  ///< neighbouring ranks share a node
   DocumentRules documents;
   cpu::Isa isa = cpu::Isa::kAvx512Bf16;
+  std::int64_t staging_bytes = std::numeric_limits<std::int64_t>::max();  ///< the most that a save copies aside
 };
 
 /// Parts by kind. kNeighbours are those pages of other ranks that its sums, gathers and messages touch, because groups

@@ -23,6 +23,7 @@ TrainingLoop::TrainingLoop(const LoopSettings& settings, LoopParts parts)
       parts_(std::move(parts)),
       passes_(parts_.queue, {settings.model, settings.training, settings.parallel, settings.optimizer},
               parallel::make_mesh_groups(parts_.ranks, settings.parallel.mesh)),
+      saving_(parts_.store, parts_.ranks.split(0, "checkpoint group"), settings.checkpoint.staging_bytes()),
       spikes_(settings.training.spike) {
   parts_.ranks.barrier("before measuring the peak");
   std::array peak = {measure_peak_gflops(
@@ -160,30 +161,37 @@ std::vector<checkpoint::PieceToSave> TrainingLoop::pieces_of_state() {
   return pieces;
 }
 
+// The save before must have been published: its failure is heard here, if not before.
 void TrainingLoop::save() {
   if (saved_step_ == step_) return;
-  const double begin_s = parts_.clock.monotonic_s();
-  const auto pieces = pieces_of_state();
+  end_save();
   Json identities = identity();
   identities["data"] = parts_.data_identity;
   const Json state = {{"identity", identities},
                       {"consumed_samples", step_ * settings_.training.global_batch},
                       {"updates", updates_},
                       {"spikes", spikes_.state()}};
-  std::array<std::int64_t, 1> bytes = {
-      parts_.store.save({step_, state}, pieces, parts_.ranks, settings_.checkpoint.keep_last)};
-  parts_.ranks.all_reduce(std::span<std::int64_t>(bytes), parallel::ReduceOp::kSum, "checkpoint bytes");
+  saving_.start({step_, state}, pieces_of_state(), settings_.checkpoint.keep_last);
   saved_step_ = step_;
-  const double seconds = parts_.clock.monotonic_s() - begin_s;
-  parts_.metrics.write({{"kind", "checkpoint"}, {"step", step_}, {"bytes", bytes[0]}, {"seconds", seconds}});
 }
 
-/// Sums what the ranks have to tell at the end of a step: energy, and whether any was asked to stop.
-bool TrainingLoop::all_told(double& energy_j) {
-  std::array told = {parts_.power.energy_j(), parts_.stop_requested() ? 1.0 : 0.0};
-  parts_.ranks.all_reduce(std::span<double>(told), parallel::ReduceOp::kSum, "energy and stop flag");
-  energy_j = told[0];
-  return told[1] > 0;
+/// Collective, where a save is under way: waits for it.
+void TrainingLoop::end_save() {
+  const auto saved = saving_.finish();
+  if (!saved) return;
+  std::array<std::int64_t, 1> bytes = {saved->bytes};
+  parts_.ranks.all_reduce(std::span<std::int64_t>(bytes), parallel::ReduceOp::kSum, "checkpoint bytes");
+  parts_.metrics.write({{"kind", "checkpoint"},
+                        {"step", saved->step},
+                        {"bytes", bytes[0]},
+                        {"seconds", saved->seconds},
+                        {"paused_s", saved->paused_s}});
+}
+
+TrainingLoop::Told TrainingLoop::all_told() {
+  std::array told = {parts_.power.energy_j(), parts_.stop_requested() ? 1.0 : 0.0, saving_.has_ended() ? 1.0 : 0.0};
+  parts_.ranks.all_reduce(std::span<double>(told), parallel::ReduceOp::kSum, "energy, stop flag and end of a save");
+  return {.energy_j = told[0], .stop = told[1] > 0, .save_ended = told[2] == double(parts_.ranks.size())};
 }
 
 LoopOutcome TrainingLoop::run() {
@@ -193,16 +201,19 @@ LoopOutcome TrainingLoop::run() {
   const auto due = [this](std::int64_t every) { return every > 0 && step_ % every == 0; };
   while (step_ < settings_.training.steps && !stopping) {
     const StepResult result = step();
-    stopping = all_told(energy_j_);
+    const Told told = all_told();
+    energy_j_ = told.energy_j;
+    stopping = told.stop;
     const double now_s = parts_.clock.monotonic_s();
     report(result, now_s - begin_s);
+    if (told.save_ended) end_save();
     const bool last = step_ == settings_.training.steps;
     if (last || due(settings_.evaluation.every_steps)) evaluate_held_out();
     if (last || stopping || due(settings_.checkpoint.every_steps)) save();
     begin_s = parts_.clock.monotonic_s();
   }
-  // The last evaluation and checkpoint have drawn energy too.
-  all_told(energy_j_);
+  end_save();
+  energy_j_ = all_told().energy_j;  // the last evaluation and checkpoint have drawn some too
   return {step_ == settings_.training.steps, step_, energy_j_};
 }
 

@@ -8,6 +8,7 @@
 
 #include "stoa/base/clock.h"
 #include "stoa/base/log.h"
+#include "stoa/checkpoint/background_save.h"
 #include "stoa/checkpoint/checkpoint_store.h"
 #include "stoa/parallel/communicator.h"
 #include "stoa/trainer/data/sample_stream.h"
@@ -75,12 +76,20 @@ class TrainingLoop {
   void evaluate_held_out();
   std::vector<checkpoint::PieceToSave> pieces_of_state();
   void save();
-  bool all_told(double& energy_j);
+  void end_save();
+  /// What the ranks have told each other at the end of a step.
+  struct Told {
+    double energy_j = 0;
+    bool stop = false;        ///< one was asked to, at least
+    bool save_ended = false;  ///< on all of them
+  };
+  Told all_told();
   std::int64_t tokens_per_step() const { return settings_.training.global_batch * settings_.model.context_length; }
 
   LoopSettings settings_;
   LoopParts parts_;
   TrainingStep passes_;
+  checkpoint::BackgroundSave saving_;
   SpikeDetector spikes_;
   double peak_gflops_ = 0;  ///< of all ranks together, measured
   double energy_j_ = 0;

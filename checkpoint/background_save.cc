@@ -1,0 +1,88 @@
+#include "stoa/checkpoint/background_save.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+#include <vector>
+
+#include "stoa/checkpoint/piece_table.h"
+
+namespace stoa::checkpoint {
+namespace {
+
+double now_s() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+std::int64_t padded_bytes(std::span<const PieceToSave> pieces) {
+  std::int64_t bytes = 0;
+  for (const PieceToSave& piece : pieces)
+    bytes += StagedChunks::padded_bytes(static_cast<std::int64_t>(piece.values.size_bytes()));
+  return bytes;
+}
+
+}  // namespace
+
+BackgroundSave::BackgroundSave(CheckpointStore& store, std::unique_ptr<parallel::Communicator> ranks,
+                               std::int64_t staging_bytes)
+    : store_(store),
+      ranks_(std::move(ranks)),
+      staging_bytes_(staging_bytes),
+      uncaught_at_start_(std::uncaught_exceptions()) {
+  ranks_->set_waiting(parallel::Waiting::kPolite);
+}
+
+BackgroundSave::~BackgroundSave() {
+  if (!under_way()) return;
+  if (std::uncaught_exceptions() > uncaught_at_start_) ranks_->interrupt("it ended by an exception");
+  thread_.join();
+}
+
+void BackgroundSave::make_room(std::int64_t state_bytes) {
+  const std::int64_t bytes = std::min(state_bytes, staging_bytes_);
+  if (!staged_ || staged_->bytes() < bytes) {
+    staged_.reset();
+    staged_ = std::make_unique<StagedChunks>(bytes);
+  }
+  staged_->clear();
+}
+
+void BackgroundSave::write(const CheckpointState& state, std::span<const PieceDescription> pieces,
+                           std::int64_t keep_last) {
+  try {
+    saved_.bytes = store_.save(
+        state, pieces, [this](std::size_t) { return staged_->take(); }, *ranks_, keep_last);
+  } catch (const std::exception& error) {
+    failure_ = std::current_exception();
+    if (dynamic_cast<const CommError*>(&error) != nullptr) ranks_->interrupt_rank(error.what());
+  }
+  staged_->give_up();
+  saved_.seconds += now_s();
+  ended_.store(true);
+}
+
+void BackgroundSave::start(CheckpointState state, std::span<const PieceToSave> pieces, std::int64_t keep_last) {
+  const double begin_s = now_s();
+  check_pieces(pieces);
+  make_room(padded_bytes(pieces));
+  saved_ = {.step = state.step, .bytes = 0, .seconds = -begin_s};
+  failure_ = nullptr;
+  ended_.store(false);
+  thread_ = std::thread([this, state = std::move(state), described = descriptions_of(pieces), keep_last] {
+    write(state, described, keep_last);
+  });
+  for (const PieceToSave& piece : pieces)
+    for (auto rest = std::as_bytes(piece.values); !rest.empty();) {
+      const auto chunk = rest.first(std::min<std::size_t>(kChunkBytes, rest.size()));
+      if (!staged_->put(chunk)) return;
+      rest = rest.subspan(chunk.size());
+    }
+  saved_.paused_s = now_s() - begin_s;
+}
+
+std::optional<SavedCheckpoint> BackgroundSave::finish() {
+  if (!under_way()) return std::nullopt;
+  thread_.join();
+  if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
+  return saved_;
+}
+
+}  // namespace stoa::checkpoint
