@@ -2,27 +2,25 @@
 
 #include <algorithm>
 #include <cstring>
-#include <map>
 
 #include "stoa/base/checksum.h"
 #include "stoa/base/error.h"
 #include "stoa/checkpoint/box_copy.h"
-#include "stoa/checkpoint/tensor_json.h"
-#include "stoa/checkpoint/tiling.h"
 
 namespace stoa::checkpoint {
 namespace {
 
 constexpr std::int64_t kElementBytes = sizeof(float);
 
-std::int64_t chunk_size(const StoredPiece& piece, std::int64_t number) {
-  return std::min(kChunkBytes, piece.bytes - number * kChunkBytes);
-}
-
 }  // namespace
 
+ChunkPlace chunk_place(const StoredPiece& piece, std::int64_t number) {
+  const std::int64_t begin = number * kChunkBytes;
+  return {piece.offset + begin, std::min(kChunkBytes, piece.bytes - begin)};
+}
+
 ShardReader::ShardReader(const std::filesystem::path& folder, const ShardRecord& record)
-    : input_(folder / record.file, record.bytes) {
+    : input_(folder / record.file, record.bytes), bytes_(record.bytes) {
   const std::string path = input_.path().string();
   std::string table(static_cast<std::size_t>(record.table_bytes), '\0');
   input_.read_at(record.table_offset, std::as_writable_bytes(std::span(table)));
@@ -36,17 +34,23 @@ ShardReader::ShardReader(const std::filesystem::path& folder, const ShardRecord&
   }
 }
 
-std::span<const std::byte> ShardReader::chunk(const StoredPiece& piece, std::int64_t number) {
-  if (held_piece_ == &piece && held_number_ == number) return held_;
-  held_piece_ = nullptr;
-  const std::int64_t offset = piece.offset + number * kChunkBytes;
-  held_ = input_.read_chunk(offset, chunk_size(piece, number));
+void ShardReader::check_chunk(std::size_t index, std::int64_t number, std::span<const std::byte> bytes) const {
+  const StoredPiece& piece = pieces_[index];
+  const std::int64_t offset = chunk_place(piece, number).offset;
   const std::uint64_t stated = piece.chunk_checksums[static_cast<std::size_t>(number)];
-  if (const std::uint64_t found = xxh3_64(held_); found != stated)
+  if (const std::uint64_t found = xxh3_64(bytes); found != stated)
     throw CheckpointError("{}: tensor {}, bytes {}..{}: the checksum is {}, but the piece table says {}",
                           input_.path().string(), piece.tensor.name, offset,
-                          offset + static_cast<std::int64_t>(held_.size()), hex64(found), hex64(stated));
-  held_piece_ = &piece;
+                          offset + static_cast<std::int64_t>(bytes.size()), hex64(found), hex64(stated));
+}
+
+std::span<const std::byte> ShardReader::chunk(std::size_t index, std::int64_t number) {
+  if (held_number_ == number && held_piece_ == index) return held_;
+  held_number_ = -1;
+  const ChunkPlace place = chunk_place(pieces_[index], number);
+  held_ = input_.read_chunk(place.offset, place.bytes);
+  check_chunk(index, number, held_);
+  held_piece_ = index;
   held_number_ = number;
   return held_;
 }
@@ -64,8 +68,8 @@ std::int64_t ShardReader::load(std::size_t index, const PieceToLoad& wanted) {
       const std::int64_t number = from / kChunkBytes;
       const std::int64_t skip = from % kChunkBytes;
       const auto bytes = static_cast<std::size_t>(
-          std::min<std::int64_t>(static_cast<std::int64_t>(into.size()), chunk_size(piece, number) - skip));
-      std::memcpy(into.data(), chunk(piece, number).data() + skip, bytes);
+          std::min<std::int64_t>(static_cast<std::int64_t>(into.size()), chunk_place(piece, number).bytes - skip));
+      std::memcpy(into.data(), chunk(index, number).data() + skip, bytes);
       into = into.subspan(bytes);
       from += static_cast<std::int64_t>(bytes);
     }
@@ -74,27 +78,7 @@ std::int64_t ShardReader::load(std::size_t index, const PieceToLoad& wanted) {
 }
 
 void ShardReader::verify(std::size_t index) {
-  for (std::int64_t number = 0; number < chunks_of(pieces_[index].bytes); ++number) chunk(pieces_[index], number);
-}
-
-void load_pieces(const std::filesystem::path& folder, const Manifest& manifest, std::span<const PieceToLoad> pieces) {
-  std::multimap<std::string_view, const PieceToLoad*> by_tensor;
-  for (const PieceToLoad& piece : pieces) by_tensor.emplace(piece.tensor.name, &piece);
-  std::vector<PieceDescription> stored;
-  for (const ShardRecord& record : manifest.shards) {
-    ShardReader shard(folder, record);
-    for (std::size_t i = 0; i < shard.pieces().size(); ++i) {
-      stored.push_back({shard.pieces()[i].tensor, shard.pieces()[i].box});
-      const auto [first, last] = by_tensor.equal_range(shard.pieces()[i].tensor.name);
-      for (auto wanted = first; wanted != last; ++wanted)
-        if (wanted->second->tensor.shape == stored.back().tensor.shape) shard.load(i, *wanted->second);
-    }
-  }
-  const Tiling tiling = tile(stored);
-  if (!tiling.defect.empty()) throw CheckpointError("{}: {}", folder.string(), tiling.defect);
-  const auto same = [](const GlobalTensor& a, const GlobalTensor& b) { return a.name == b.name && a.shape == b.shape; };
-  if (!std::equal(tiling.tensors.begin(), tiling.tensors.end(), manifest.tensors.begin(), manifest.tensors.end(), same))
-    throw CheckpointError("{}: the shards hold other tensors than the manifest lists", folder.string());
+  for (std::int64_t number = 0; number < chunks_of(pieces_[index].bytes); ++number) chunk(index, number);
 }
 
 }  // namespace stoa::checkpoint

@@ -1,5 +1,6 @@
 #include "stoa/checkpoint/verify.h"
 
+#include "stoa/checkpoint/piece_loading.h"
 #include "stoa/checkpoint/shard_reader.h"
 
 namespace stoa::checkpoint {

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "stoa/base/error.h"
-#include "stoa/checkpoint/shard_reader.h"
+#include "stoa/checkpoint/piece_loading.h"
 #include "stoa/checkpoint/tensor_json.h"
 #include "stoa/trainer/model/identity.h"
 #include "stoa/trainer/model/parameter_pieces.h"

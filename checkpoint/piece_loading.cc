@@ -1,0 +1,135 @@
+#include "stoa/checkpoint/piece_loading.h"
+
+#include <algorithm>
+#include <cstring>
+#include <deque>
+#include <map>
+#include <string_view>
+#include <vector>
+
+#include "stoa/base/error.h"
+#include "stoa/checkpoint/box_copy.h"
+#include "stoa/checkpoint/chunk_stream.h"
+#include "stoa/checkpoint/shard_reader.h"
+#include "stoa/checkpoint/tiling.h"
+
+namespace stoa::checkpoint {
+namespace {
+
+constexpr std::int64_t kElementBytes = sizeof(float);
+
+using WantedByTensor = std::multimap<std::string_view, const PieceToLoad*>;
+
+/// What a stored piece gives to a wanted one, in ascending order of the stored bytes.
+class Share {
+ public:
+  Share(const StoredPiece& stored, const PieceToLoad& wanted, const parallel::Box& shared)
+      : wanted_(wanted),
+        shared_(shared),
+        walk_(shared_, stored.box, wanted.box),
+        begin_(walk_.run().from * kElementBytes) {
+    std::int64_t last = 0;
+    for (std::size_t d = 0; d < shared.begin.size(); ++d)
+      last = last * stored.box.size[d] + shared.begin[d] + shared.size[d] - 1 - stored.box.begin[d];
+    end_ = (last + 1) * kElementBytes;
+  }
+  Share(const Share&) = delete;
+  Share& operator=(const Share&) = delete;
+
+  /// The stored bytes [begin, end) hold all of it.
+  std::int64_t begin() const { return begin_; }
+  std::int64_t end() const { return end_; }
+
+  /// `bytes` are the stored ones from `at` on; called with ascending parts that together hold all of it.
+  void take(std::int64_t at, std::span<const std::byte> bytes) {
+    const std::int64_t stop = at + static_cast<std::int64_t>(bytes.size());
+    for (; !walk_.done(); walk_.next(), copied_ = 0) {
+      const Run run = walk_.run();
+      const std::int64_t from = run.from * kElementBytes + copied_;
+      const std::int64_t size = std::min(run.count * kElementBytes - copied_, stop - from);
+      if (size <= 0) return;
+      auto* into = reinterpret_cast<std::byte*>(wanted_.values.data() + run.to) + copied_;
+      std::memcpy(into, bytes.data() + (from - at), static_cast<std::size_t>(size));
+      copied_ += size;
+      if (copied_ < run.count * kElementBytes) return;
+    }
+  }
+
+ private:
+  const PieceToLoad& wanted_;
+  parallel::Box shared_;
+  RunWalk walk_;
+  std::int64_t begin_, end_ = 0;
+  std::int64_t copied_ = 0;  ///< bytes of the run at hand
+};
+
+/// A stored piece of which something is wanted.
+struct Source {
+  std::size_t piece = 0;
+  std::deque<Share> shares;
+  std::vector<std::int64_t> chunks;  ///< numbers, ascending
+};
+
+std::vector<std::int64_t> chunks_of_shares(const StoredPiece& stored, const std::deque<Share>& shares) {
+  std::vector<bool> needed(static_cast<std::size_t>(chunks_of(stored.bytes)));
+  for (const Share& share : shares)
+    for (std::int64_t number = share.begin() / kChunkBytes; number * kChunkBytes < share.end(); ++number)
+      needed[static_cast<std::size_t>(number)] = true;
+  std::vector<std::int64_t> numbers;
+  for (std::size_t number = 0; number < needed.size(); ++number)
+    if (needed[number]) numbers.push_back(static_cast<std::int64_t>(number));
+  return numbers;
+}
+
+std::deque<Source> sources_of(const ShardReader& shard, const WantedByTensor& by_tensor) {
+  std::deque<Source> sources;
+  for (std::size_t i = 0; i < shard.pieces().size(); ++i) {
+    const StoredPiece& stored = shard.pieces()[i];
+    const auto [first, last] = by_tensor.equal_range(stored.tensor.name);
+    Source source{.piece = i, .shares = {}, .chunks = {}};
+    for (auto wanted = first; wanted != last; ++wanted) {
+      if (wanted->second->tensor.shape != stored.tensor.shape) continue;
+      const auto shared = parallel::intersect(stored.box, wanted->second->box);
+      if (shared && shared->elements() > 0) source.shares.emplace_back(stored, *wanted->second, *shared);
+    }
+    if (source.shares.empty()) continue;
+    source.chunks = chunks_of_shares(stored, source.shares);
+    sources.push_back(std::move(source));
+  }
+  return sources;
+}
+
+void load_shard(const ShardReader& shard, const WantedByTensor& by_tensor) {
+  std::deque<Source> sources = sources_of(shard, by_tensor);
+  std::vector<ChunkPlace> places;
+  for (const Source& source : sources)
+    for (const std::int64_t number : source.chunks) places.push_back(chunk_place(shard.pieces()[source.piece], number));
+  if (places.empty()) return;
+  ChunkStream stream(shard.path(), shard.bytes(), std::move(places));
+  for (Source& source : sources)
+    for (const std::int64_t number : source.chunks) {
+      const auto bytes = stream.next();
+      shard.check_chunk(source.piece, number, bytes);
+      for (Share& share : source.shares) share.take(number * kChunkBytes, bytes);
+    }
+}
+
+}  // namespace
+
+void load_pieces(const std::filesystem::path& folder, const Manifest& manifest, std::span<const PieceToLoad> pieces) {
+  WantedByTensor by_tensor;
+  for (const PieceToLoad& piece : pieces) by_tensor.emplace(piece.tensor.name, &piece);
+  std::vector<PieceDescription> stored;
+  for (const ShardRecord& record : manifest.shards) {
+    const ShardReader shard(folder, record);
+    for (const StoredPiece& piece : shard.pieces()) stored.push_back({piece.tensor, piece.box});
+    load_shard(shard, by_tensor);
+  }
+  const Tiling tiling = tile(stored);
+  if (!tiling.defect.empty()) throw CheckpointError("{}: {}", folder.string(), tiling.defect);
+  const auto same = [](const GlobalTensor& a, const GlobalTensor& b) { return a.name == b.name && a.shape == b.shape; };
+  if (!std::equal(tiling.tensors.begin(), tiling.tensors.end(), manifest.tensors.begin(), manifest.tensors.end(), same))
+    throw CheckpointError("{}: the shards hold other tensors than the manifest lists", folder.string());
+}
+
+}  // namespace stoa::checkpoint
