@@ -13,9 +13,9 @@
 #include "stoa/checkpoint/piece_loading.h"
 #include "stoa/checkpoint/publication.h"
 #include "stoa/checkpoint/rank_agreement.h"
+#include "stoa/checkpoint/save_plan.h"
 #include "stoa/checkpoint/shard_writer.h"
 #include "stoa/checkpoint/tensor_json.h"
-#include "stoa/checkpoint/tiling.h"
 
 namespace stoa::checkpoint {
 namespace {
@@ -54,39 +54,6 @@ void check_piece(const Piece& piece) {
   if (static_cast<std::int64_t>(piece.values.size()) != piece.box.elements())
     throw InternalError("tensor {}: {} values for box {}", piece.tensor.name, piece.values.size(),
                         describe_box(piece.box));
-}
-
-/// What the ranks tell each other about their pieces.
-std::string describe_pieces(std::span<const PieceDescription> pieces) {
-  Json array = Json::array();
-  for (const PieceDescription& piece : pieces) {
-    Json object = tensor_to_json(piece.tensor, "tensor");
-    add_box(object, piece.box);
-    array.push_back(std::move(object));
-  }
-  return array.dump();
-}
-
-std::vector<PieceSource> gather_pieces(std::span<const PieceDescription> pieces, parallel::Communicator& ranks) {
-  const std::vector<std::string> texts = gather_texts(ranks, describe_pieces(pieces), "checkpoint pieces");
-  std::vector<PieceSource> all;
-  for (std::size_t r = 0; r < texts.size(); ++r) {
-    const std::string file = shard_file_name(static_cast<int>(r), ranks.size());
-    for (const Json& object : parse_json(texts[r], "pieces")) {
-      GlobalTensor tensor = tensor_from_json(object, "tensor", "pieces");
-      parallel::Box box = box_from_json(object, tensor, "pieces");
-      all.push_back({{std::move(tensor), std::move(box)}, file});
-    }
-  }
-  return all;
-}
-
-Tiling checked_tiling(std::span<const PieceSource> sources) {
-  std::vector<PieceDescription> descriptions;
-  for (const PieceSource& source : sources) descriptions.push_back(source.piece);
-  Tiling tiling = tile(descriptions);
-  if (!tiling.defect.empty()) throw InternalError("{}", tiling.defect);
-  return tiling;
 }
 
 std::vector<ShardRecord> gather_records(const ShardRecord& mine, parallel::Communicator& ranks) {
@@ -177,9 +144,12 @@ std::int64_t CheckpointStore::save(const CheckpointState& state, std::span<const
     check_state(state);
     for (const PieceDescription& piece : pieces) check_description(piece);
   });
-  const std::vector<PieceSource> sources = gather_pieces(pieces, ranks);
-  const Tiling tiling = checked_tiling(sources);  // the same verdict on every rank
   const bool first = ranks.rank() == 0;
+  const auto texts = gather_texts(ranks, describe_pieces(pieces), "checkpoint pieces");
+  SavePlan plan;  // of rank 0
+  on_all_ranks(ranks, "checkpoint plan", [&] {
+    if (first) plan = make_save_plan(texts);
+  });
   const fs::path partial = directory_ / fmt::format("{}.partial-{}", step_folder_name(state.step), attempt_);
   on_all_ranks(ranks, "checkpoint folder", [&] {
     if (first) begin_partial(directory_, state.step, attempt_);
@@ -188,11 +158,11 @@ std::int64_t CheckpointStore::save(const CheckpointState& state, std::span<const
     ShardRecord mine;
     on_all_ranks(ranks, "checkpoint shards written",
                  [&] { mine = write_shard(partial / shard_file_name(ranks.rank(), ranks.size()), pieces, next); });
-    const Manifest manifest{state.step,  attempt_,       format_utc(SystemClock().unix_s()),
-                            state.state, tiling.tensors, gather_records(mine, ranks)};
+    const Manifest manifest{state.step,  attempt_,     format_utc(SystemClock().unix_s()),
+                            state.state, plan.tensors, gather_records(mine, ranks)};
     on_all_ranks(ranks, "checkpoint published", [&] {
       if (!first) return;
-      write_whole(partial, manifest, sources);
+      write_whole(partial, manifest, plan.sources);
       publish(partial, directory_, state.step, attempt_, log_);
       tidy_after(directory_, state.step, keep_last, log_);
     });

@@ -7,8 +7,8 @@
 #include "stoa/base/error.h"
 #include "stoa/checkpoint/hdf5_global_view.h"
 #include "stoa/checkpoint/publication.h"
+#include "stoa/checkpoint/save_plan.h"
 #include "stoa/checkpoint/tensor_json.h"
-#include "stoa/checkpoint/tiling.h"
 
 namespace stoa::checkpoint {
 namespace {
@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 
 constexpr const char* kAttempt = "import";
 
-std::vector<PieceSource> checked_sources(std::span<const PieceToProduce> pieces, const std::string& file) {
+SavePlan plan_of(std::span<const PieceToProduce> pieces, const std::string& file) {
   std::vector<PieceSource> sources;
   for (const PieceToProduce& piece : pieces) {
     std::string defect = tensor_defect(piece.tensor);
@@ -25,15 +25,7 @@ std::vector<PieceSource> checked_sources(std::span<const PieceToProduce> pieces,
     if (!defect.empty()) throw InternalError("tensor {}: {}", piece.tensor.name, defect);
     sources.push_back({{piece.tensor, piece.box}, file});
   }
-  return sources;
-}
-
-Tiling checked_tiling(std::span<const PieceSource> sources) {
-  std::vector<PieceDescription> descriptions;
-  for (const PieceSource& source : sources) descriptions.push_back(source.piece);
-  Tiling tiling = tile(descriptions);
-  if (!tiling.defect.empty()) throw InternalError("{}", tiling.defect);
-  return tiling;
+  return make_save_plan(std::move(sources));
 }
 
 }  // namespace
@@ -41,8 +33,7 @@ Tiling checked_tiling(std::span<const PieceSource> sources) {
 void write_streamed_checkpoint(const fs::path& directory, const CheckpointState& state,
                                std::span<const PieceToProduce> pieces, Log& log) {
   const std::string file = shard_file_name(0, 1);
-  const std::vector<PieceSource> sources = checked_sources(pieces, file);
-  const Tiling tiling = checked_tiling(sources);
+  const SavePlan plan = plan_of(pieces, file);
   std::error_code error;
   fs::create_directories(directory, error);
   if (error) throw StorageError("{}: creating the folder failed: {}", directory.string(), error.message());
@@ -50,12 +41,12 @@ void write_streamed_checkpoint(const fs::path& directory, const CheckpointState&
   try {
     const ShardRecord shard = write_shard(partial / file, pieces);
     const fs::path view = partial / "checkpoint.h5";
-    write_global_view(view, tiling.tensors, sources);
+    write_global_view(view, plan.tensors, plan.sources);
     sync_file(open_file(view, O_RDONLY).get(), view);
     write_file_durably(
         partial / "manifest.json",
         format_manifest(
-            {state.step, kAttempt, format_utc(SystemClock().unix_s()), state.state, tiling.tensors, {shard}}));
+            {state.step, kAttempt, format_utc(SystemClock().unix_s()), state.state, plan.tensors, {shard}}));
     publish(partial, directory, state.step, kAttempt, log);
   } catch (...) {
     std::error_code ignored;

@@ -8,9 +8,12 @@
 /// in a file each, past the page cache in blocks of 16 MiB, with fsync. All take turns; each figure is the median.
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <chrono>
 #include <cstdlib>
 #include <functional>
@@ -22,6 +25,9 @@
 #include "stoa/base/durable_file.h"
 #include "stoa/base/error.h"
 #include "stoa/checkpoint/background_save.h"
+#include "stoa/checkpoint/hdf5_global_view.h"
+#include "stoa/checkpoint/manifest.h"
+#include "stoa/checkpoint/save_plan.h"
 #include "stoa/checkpoint/verify.h"
 #include "stoa/parallel/one_rank.h"
 #include "stoa/parallel/private_memory.h"
@@ -90,6 +96,66 @@ class Part {
   std::unique_ptr<parallel::PrivateMemory> memory_;
   std::span<float> values_;
 };
+
+/// What rank 0 does with what many ranks tell: nothing is written.
+void plan_large() {
+  constexpr int kManyRanks = 4096, kManyTensors = 100'000;
+  std::vector<std::string> texts;
+  for (int rank = 0, tensor = 0; rank < kManyRanks; ++rank) {
+    std::vector<PieceDescription> pieces;
+    // The first and the last tensor of a rank are shared with its neighbours.
+    for (const int stop = int(std::int64_t{kManyTensors} * (rank + 1) / kManyRanks); tensor < stop; ++tensor) {
+      const GlobalTensor whole{
+          fmt::format("parameters/layers.{}.attention.query.weight", tensor), DType::kFloat32, {4096, 4096}};
+      if (tensor + 1 < stop || rank + 1 == kManyRanks) {
+        pieces.push_back({whole, parallel::whole_box(whole.shape)});
+        continue;
+      }
+      pieces.push_back({whole, {{0, 0}, {1000, 4096}}});
+    }
+    texts.push_back(describe_pieces(pieces));
+  }
+  // Tensors that end a rank are continued on the next.
+  for (int rank = 1; rank < kManyRanks; ++rank) {
+    const int tensor = int(std::int64_t{kManyTensors} * rank / kManyRanks) - 1;
+    const GlobalTensor whole{
+        fmt::format("parameters/layers.{}.attention.query.weight", tensor), DType::kFloat32, {4096, 4096}};
+    const PieceDescription rest{whole, {{1000, 0}, {3096, 4096}}};
+    const std::string more = describe_pieces({&rest, 1});
+    std::string& text = texts[std::size_t(rank)];
+    text = text.substr(0, text.size() - 1) + "," + more.substr(1);
+  }
+  const double begin_s = now_s();
+  const SavePlan plan = make_save_plan(texts);
+  Manifest manifest{.step = 1,
+                    .attempt = "1",
+                    .created = "2026-01-01T00:00:00Z",
+                    .state = Json::object(),
+                    .tensors = plan.tensors,
+                    .shards = {}};
+  for (int rank = 0; rank < kManyRanks; ++rank)
+    manifest.shards.push_back({shard_file_name(rank, kManyRanks), 1 << 20, 4096, 1024, std::string(32, '0')});
+  const std::string text = format_manifest(manifest);
+  parse_manifest(text, "manifest");
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  fmt::print("{} tensors on {} ranks, {} pieces: plan and manifest {:.2f} s, {:.2f} GiB at most\n", kManyTensors,
+             kManyRanks, plan.sources.size(), now_s() - begin_s, double(usage.ru_maxrss) / (1 << 20));
+}
+
+/// checkpoint.h5 of 1,000 tensors, 3 states and 64 shards, cut by rows.
+void view_large(const fs::path& folder) {
+  std::vector<PieceSource> sources;
+  for (int tensor = 0; tensor < 1000; ++tensor)
+    for (const char* state : {"parameters", "adam_m", "adam_v"})
+      for (int shard = 0; shard < 64; ++shard)
+        sources.push_back({{{fmt::format("{}/layers.{}.weight", state, tensor), DType::kFloat32, {4096, 4096}},
+                            {{shard * 64, 0}, {64, 4096}}},
+                           shard_file_name(shard, 64)});
+  const SavePlan plan = make_save_plan(std::move(sources));
+  const double seconds = timed([&] { write_global_view(folder / "checkpoint.h5", plan.tensors, plan.sources); });
+  fmt::print("checkpoint.h5 of {} mappings: {:.2f} s\n", plan.sources.size(), seconds);
+}
 
 class Bench {
  public:
@@ -205,5 +271,7 @@ int main(int count, char** arguments) {
     return 2;
   }
   const TemporaryFolder folder;
+  plan_large();
+  view_large(folder.path());
   Bench(folder.path(), std::int64_t(gib * double(std::int64_t{1} << 30)), rounds).run();
 }
