@@ -7,9 +7,9 @@ namespace stoa::launcher {
 namespace {
 
 using trainer::CurationSettings;
+using trainer::CurationStepSettings;
 using trainer::PersonalDataAction;
 using trainer::StepKind;
-using trainer::StepSettings;
 using trainer::TextForm;
 
 constexpr YamlChoice<StepKind> kSteps[] = {{"exact_duplicates", StepKind::kExactDuplicates},
@@ -101,7 +101,7 @@ void describe_near_duplicates(YamlFields& fields, trainer::NearDuplicateSettings
   fields.field("seed", near.seed);
 }
 
-void describe_step(YamlFields& fields, StepSettings& step) {
+void describe_step(YamlFields& fields, CurationStepSettings& step) {
   fields.choice("step", step.kind, kSteps);
   switch (step.kind) {
     case StepKind::kExactDuplicates:

@@ -35,7 +35,7 @@ class OrderedPart {
     step_times_s_.resize(steps.size());
   }
 
-  void consume(Batch& batch) {
+  void consume(DocumentBatch& batch) {
     const std::size_t count = batch.documents.size();
     std::vector<bool> alive(count, true);
     file_documents_[static_cast<std::size_t>(batch.chunk.file)] += static_cast<std::int64_t>(count);
@@ -68,7 +68,7 @@ class OrderedPart {
 
  private:
   /// Whether the document goes on.
-  bool pass_step(std::size_t step, Batch& batch, std::size_t d) {
+  bool pass_step(std::size_t step, DocumentBatch& batch, std::size_t d) {
     const std::size_t count = batch.documents.size(), at = step * count + d;
     Outcome outcome = std::move(batch.outcomes[at]);
     if (steps_[step].duplicates && steps_[step].duplicates->was_seen(batch.marks[at])) outcome = dropped(0);
@@ -79,7 +79,7 @@ class OrderedPart {
     return outcome.kind != Outcome::Kind::kDropped;
   }
 
-  void keep(Batch& batch, std::size_t d) {
+  void keep(DocumentBatch& batch, std::size_t d) {
     const Document& document = batch.documents[d];
     ++documents_;
     bytes_ += static_cast<std::int64_t>(document.text().size());
@@ -220,16 +220,16 @@ CurationRecord curate(const CurationSettings& settings, int threads, CurationMod
                100.0 * static_cast<double>(reader.bytes_read()) /
                    static_cast<double>(std::max<std::int64_t>(reader.bytes_in_all(), 1)));
   };
-  work_in_order<Batch>(
+  work_in_order<DocumentBatch>(
       threads,
-      [&](Batch& batch) {
+      [&](DocumentBatch& batch) {
         progress();
         if (!reader.next(batch.chunk)) return false;
         batch.finder = finders.take();
         return true;
       },
-      [&](int worker, Batch& batch) { workers[static_cast<std::size_t>(worker)].work(batch); },
-      [&](Batch& batch) {
+      [&](int worker, DocumentBatch& batch) { workers[static_cast<std::size_t>(worker)].work(batch); },
+      [&](DocumentBatch& batch) {
         ordered.consume(batch);
         finders.give_back(std::move(batch.finder));
       });

@@ -8,7 +8,7 @@
 namespace stoa::trainer {
 namespace {
 
-std::unique_ptr<DocumentStep> make_filter(const StepSettings& step) {
+std::unique_ptr<DocumentStep> make_filter(const CurationStepSettings& step) {
   switch (step.kind) {
     case StepKind::kLanguage:
       return std::make_unique<LanguageStep>(step.language);
@@ -40,7 +40,7 @@ double thread_processor_s() {
 std::vector<PassStep> pass_steps(const CurationSettings& settings) {
   std::vector<PassStep> steps(1);
   steps[0].is_utf8 = true;
-  for (const StepSettings& step : settings.steps) {
+  for (const CurationStepSettings& step : settings.steps) {
     PassStep& added = steps.emplace_back();
     added.kind = step.kind;
     if (step.kind == StepKind::kExactDuplicates) added.duplicates = exact_duplicates(step.exact_duplicates);
@@ -52,7 +52,7 @@ std::vector<PassStep> pass_steps(const CurationSettings& settings) {
 std::vector<std::unique_ptr<DocumentStep>> make_filters(const CurationSettings& settings) {
   std::vector<std::unique_ptr<DocumentStep>> filters;
   filters.push_back(std::make_unique<Utf8Step>());
-  for (const StepSettings& step : settings.steps) filters.push_back(make_filter(step));
+  for (const CurationStepSettings& step : settings.steps) filters.push_back(make_filter(step));
   return filters;
 }
 
@@ -66,7 +66,7 @@ PassWorker::PassWorker(const CurationSettings& settings, const std::vector<PassS
   times_.steps_s.resize(steps.size());
 }
 
-void PassWorker::run_step(std::size_t step, Batch& batch, std::vector<bool>& alive) {
+void PassWorker::run_step(std::size_t step, DocumentBatch& batch, std::vector<bool>& alive) {
   const std::size_t count = batch.documents.size();
   for (std::size_t d = 0; d < count; ++d) {
     if (!alive[d]) continue;
@@ -82,7 +82,7 @@ void PassWorker::run_step(std::size_t step, Batch& batch, std::vector<bool>& ali
   }
 }
 
-void PassWorker::work(Batch& batch) {
+void PassWorker::work(DocumentBatch& batch) {
   double before_s = thread_processor_s();
   const auto lap = [&](double& sum_s) {
     const double now_s = thread_processor_s();

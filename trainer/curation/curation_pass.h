@@ -13,7 +13,7 @@
 namespace stoa::trainer {
 
 /// Owns what its documents' views point into.
-struct Batch {
+struct DocumentBatch {
   TextChunk chunk;
   std::unique_ptr<ChunkDocuments> finder;
   const std::vector<DocumentView>* views = nullptr;
@@ -49,11 +49,11 @@ class PassWorker {
  public:
   PassWorker(const CurationSettings& settings, const std::vector<PassStep>& steps);
   /// Runs all filters, makes all marks and the lines. What a duplicate step will drop is worked on in vain.
-  void work(Batch& batch);
+  void work(DocumentBatch& batch);
   const PassTimes& times() const { return times_; }
 
  private:
-  void run_step(std::size_t step, Batch& batch, std::vector<bool>& alive);
+  void run_step(std::size_t step, DocumentBatch& batch, std::vector<bool>& alive);
 
   const CurationSettings& settings_;
   const std::vector<PassStep>& steps_;

@@ -33,7 +33,7 @@ std::optional<Impossible> check_limits(const std::string& key, std::int64_t leas
   return Impossible{key, fmt::format("{} {} is above its upper limit {}: nothing would stay", key, least, most)};
 }
 
-std::optional<Impossible> check_step(const std::string& key, const StepSettings& step) {
+std::optional<Impossible> check_step(const std::string& key, const CurationStepSettings& step) {
   if (step.kind == StepKind::kLanguage) {
     if (step.language.keep.empty()) return Impossible{key + ".keep", key + ".keep: expected at least one language"};
     for (const std::string& code : step.language.keep)

@@ -27,7 +27,7 @@ std::string_view step_name(StepKind kind);
 std::int64_t step_version(StepKind kind);
 
 /// One step; of the settings below those of its kind count.
-struct StepSettings {
+struct CurationStepSettings {
   StepKind kind = StepKind::kLength;
   ExactDuplicateSettings exact_duplicates;
   NearDuplicateSettings near_duplicates;
@@ -52,7 +52,7 @@ struct CurationSettings {
   std::int64_t part_bytes = std::int64_t{1} << 30;  ///< of a part before compression, a last document aside
   Compression compression = Compression::kZstd;     ///< of parts; gzip is not written
   std::int64_t samples = 5;                         ///< of each reason of each step in the record
-  std::vector<StepSettings> steps;
+  std::vector<CurationStepSettings> steps;
   /// The whole recipe with every default, for the record; recipe["steps"][i] are the settings of step i.
   Json recipe = Json::object();
   std::string stoa_version;

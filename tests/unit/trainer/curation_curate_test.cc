@@ -29,22 +29,23 @@ std::vector<std::string> names_in(const std::filesystem::path& folder) {
   return names;
 }
 
-StepSettings step(StepKind kind) {
-  StepSettings made;
+CurationStepSettings step(StepKind kind) {
+  CurationStepSettings made;
   made.kind = kind;
   return made;
 }
 
 class Curate : public testing::Test {
  protected:
-  CurationSettings settings(std::vector<std::string> files, std::vector<StepSettings> steps) {
+  CurationSettings settings(std::vector<std::string> files, std::vector<CurationStepSettings> steps) {
     CurationSettings made;
     made.name = "test";
     made.output = (scratch_ / "out").string();
     for (const std::string& file : files) made.sources.files.push_back((scratch_.path() / file).string());
     made.steps = std::move(steps);
     made.recipe = {{"name", "test"}, {"steps", Json::array()}};
-    for (const StepSettings& s : made.steps) made.recipe["steps"].push_back({{"step", std::string(step_name(s.kind))}});
+    for (const CurationStepSettings& s : made.steps)
+      made.recipe["steps"].push_back({{"step", std::string(step_name(s.kind))}});
     return made;
   }
   CurationRecord run(const CurationSettings& what, int threads = 1, CurationMode mode = CurationMode::kWrite) {
@@ -66,7 +67,7 @@ TEST_F(Curate, KeepsFieldsReplacesTextAndCountsWhatItDropped) {
               "{\"id\":3,\"text\":\"write  TO JOE@example.org \"}\n"
               "{\"text\":\"This one stays as it is\",\"id\":4}\n");
   write_bytes(scratch_ / "b.txt", "Plain \"text\"\nof two lines\n<|endoftext|>\nBad \xFF byte it has\n");
-  StepSettings length = step(StepKind::kLength);
+  CurationStepSettings length = step(StepKind::kLength);
   length.length.least_bytes = 9;
   const CurationRecord record =
       run(settings({"a.jsonl", "b.txt"}, {length, step(StepKind::kExactDuplicates), step(StepKind::kPii)}));
