@@ -71,7 +71,7 @@ void BackgroundSave::start(CheckpointState state, std::span<const PieceToSave> p
   });
   for (const PieceToSave& piece : pieces)
     for (auto rest = std::as_bytes(piece.values); !rest.empty();) {
-      const auto chunk = rest.first(std::min<std::size_t>(kChunkBytes, rest.size()));
+      const auto chunk = rest.first(std::min<std::size_t>(kTransferBytes, rest.size()));
       if (!staged_->put(chunk)) return;
       rest = rest.subspan(chunk.size());
     }

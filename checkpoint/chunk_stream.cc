@@ -1,61 +1,67 @@
 #include "stoa/checkpoint/chunk_stream.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace stoa::checkpoint {
 namespace {
 
-constexpr std::size_t kInputs = 3;
+constexpr std::size_t kReaders = 2;
+/// One holds the caller's chunk, each reader fills one, and one waits.
+constexpr std::size_t kPlaces = kReaders + 2;
 
 }  // namespace
 
 ChunkStream::ChunkStream(const std::filesystem::path& path, std::int64_t shard_bytes, std::vector<ChunkPlace> chunks)
     : chunks_(std::move(chunks)) {
-  for (std::size_t i = 0; i < kInputs; ++i) inputs_.emplace_back(path, shard_bytes);
-  bytes_.resize(kInputs);
-  thread_ = std::thread([this] { serve(); });
+  for (std::size_t i = 0; i < std::min(kPlaces, chunks_.size()); ++i) read_.emplace_back(ShardInput(path, shard_bytes));
+  try {
+    for (std::size_t i = 0; i < std::min(kReaders, chunks_.size()); ++i) readers_.emplace_back([this] { serve(); });
+  } catch (...) {
+    leave();
+    throw;
+  }
 }
 
-ChunkStream::~ChunkStream() {
+ChunkStream::~ChunkStream() { leave(); }
+
+void ChunkStream::leave() {
   {
     const std::lock_guard lock(mutex_);
     leaving_ = true;
   }
   changed_.notify_all();
-  thread_.join();
+  for (std::thread& reader : readers_) reader.join();
 }
 
 void ChunkStream::serve() {
   std::unique_lock lock(mutex_);
-  while (read_ < chunks_.size() && !failure_) {
-    changed_.wait(lock, [&] { return leaving_ || read_ - freed_ < kInputs; });
-    if (leaving_) return;
-    const std::size_t input = read_ % kInputs;
-    const ChunkPlace place = chunks_[read_];
+  while (true) {
+    changed_.wait(lock, [&] { return leaving_ || begun_ == chunks_.size() || begun_ - freed_ < read_.size(); });
+    if (leaving_ || begun_ == chunks_.size()) return;
+    const ChunkPlace place = chunks_[begun_];
+    Read& read = read_[begun_++ % read_.size()];
     lock.unlock();
-    std::span<const std::byte> bytes;
-    std::exception_ptr failure;
     try {
-      bytes = inputs_[input].read_chunk(place.offset, place.bytes);
+      read.bytes = read.input.read_chunk(place.offset, place.bytes);
     } catch (...) {
-      failure = std::current_exception();
+      read.failure = std::current_exception();
     }
     lock.lock();
-    bytes_[input] = bytes;
-    failure_ = failure;
-    if (!failure) ++read_;
+    read.ended = true;
     changed_.notify_all();
   }
 }
 
 std::span<const std::byte> ChunkStream::next() {
   std::unique_lock lock(mutex_);
-  if (at_hand_) ++freed_;
+  if (at_hand_) read_[freed_++ % read_.size()].ended = false;
   at_hand_ = true;
   changed_.notify_all();
-  changed_.wait(lock, [&] { return read_ > freed_ || failure_; });
-  if (read_ <= freed_) std::rethrow_exception(failure_);
-  return bytes_[freed_ % kInputs];
+  const Read& read = read_[freed_ % read_.size()];
+  changed_.wait(lock, [&] { return read.ended; });
+  if (read.failure) std::rethrow_exception(read.failure);
+  return read.bytes;
 }
 
 }  // namespace stoa::checkpoint

@@ -1,5 +1,5 @@
 #pragma once
-/// Parts of a shard read ahead, in the order in which they will be needed: a thread reads the next ones while the
+/// Parts of a shard read ahead, in the order in which they will be needed: two threads read the next ones while the
 /// caller works on one.
 #include <condition_variable>
 #include <cstddef>
@@ -9,13 +9,14 @@
 #include <mutex>
 #include <span>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "stoa/checkpoint/shard_input.h"
 
 namespace stoa::checkpoint {
 
-/// Of at most kChunkBytes.
+/// Of at most kTransferBytes.
 struct ChunkPlace {
   std::int64_t offset = 0;
   std::int64_t bytes = 0;
@@ -29,21 +30,29 @@ class ChunkStream {
   ChunkStream(const ChunkStream&) = delete;
   ChunkStream& operator=(const ChunkStream&) = delete;
 
-  /// The bytes of the next one, valid until the next call. Throws what reading it threw. REQUIRES: there is one.
+  /// The bytes of the next one, valid until the next call. Throws what reading it threw, and is not called again then.
+  /// REQUIRES: there is one.
   std::span<const std::byte> next();
 
  private:
+  /// A place for a chunk: chunk number n stands in place n modulo their number.
+  struct Read {
+    explicit Read(ShardInput&& opened) : input(std::move(opened)) {}
+    ShardInput input;
+    std::span<const std::byte> bytes;
+    std::exception_ptr failure;
+    bool ended = false;
+  };
   void serve();
+  void leave();
 
   std::vector<ChunkPlace> chunks_;
-  std::vector<ShardInput> inputs_;  ///< one holds the caller's chunk, the others those ahead
-  std::vector<std::span<const std::byte>> bytes_;
+  std::vector<Read> read_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::size_t read_ = 0, freed_ = 0;  ///< chunks so far
+  std::size_t begun_ = 0, freed_ = 0;  ///< chunks so far
   bool at_hand_ = false, leaving_ = false;
-  std::exception_ptr failure_;  ///< of reading chunk number read_
-  std::thread thread_;
+  std::vector<std::thread> readers_;
 };
 
 }  // namespace stoa::checkpoint

@@ -67,18 +67,25 @@ class Share {
 struct Source {
   std::size_t piece = 0;
   std::deque<Share> shares;
-  std::vector<std::int64_t> chunks;  ///< numbers, ascending
+  std::vector<ChunkRange> ranges;  ///< ascending
 };
 
-std::vector<std::int64_t> chunks_of_shares(const StoredPiece& stored, const std::deque<Share>& shares) {
-  std::vector<bool> needed(static_cast<std::size_t>(chunks_of(stored.bytes)));
+std::vector<ChunkRange> ranges_of_shares(const StoredPiece& stored, const std::deque<Share>& shares) {
+  std::vector<bool> needed(static_cast<std::size_t>(chunks_of(stored.bytes, stored.chunk_bytes)));
   for (const Share& share : shares)
-    for (std::int64_t number = share.begin() / kChunkBytes; number * kChunkBytes < share.end(); ++number)
+    for (std::int64_t number = share.begin() / stored.chunk_bytes; number * stored.chunk_bytes < share.end(); ++number)
       needed[static_cast<std::size_t>(number)] = true;
-  std::vector<std::int64_t> numbers;
-  for (std::size_t number = 0; number < needed.size(); ++number)
-    if (needed[number]) numbers.push_back(static_cast<std::int64_t>(number));
-  return numbers;
+  std::vector<ChunkRange> ranges;
+  for (std::int64_t number = 0; number < static_cast<std::int64_t>(needed.size()); ++number) {
+    if (!needed[static_cast<std::size_t>(number)]) continue;
+    const bool joins = !ranges.empty() && ranges.back().first + ranges.back().count == number &&
+                       (ranges.back().count + 1) * stored.chunk_bytes <= kTransferBytes;
+    if (joins)
+      ++ranges.back().count;
+    else
+      ranges.push_back({number, 1});
+  }
+  return ranges;
 }
 
 std::deque<Source> sources_of(const ShardReader& shard, const WantedByTensor& by_tensor) {
@@ -86,14 +93,14 @@ std::deque<Source> sources_of(const ShardReader& shard, const WantedByTensor& by
   for (std::size_t i = 0; i < shard.pieces().size(); ++i) {
     const StoredPiece& stored = shard.pieces()[i];
     const auto [first, last] = by_tensor.equal_range(stored.tensor.name);
-    Source source{.piece = i, .shares = {}, .chunks = {}};
+    Source source{.piece = i, .shares = {}, .ranges = {}};
     for (auto wanted = first; wanted != last; ++wanted) {
       if (wanted->second->tensor.shape != stored.tensor.shape) continue;
       const auto shared = parallel::intersect(stored.box, wanted->second->box);
       if (shared && shared->elements() > 0) source.shares.emplace_back(stored, *wanted->second, *shared);
     }
     if (source.shares.empty()) continue;
-    source.chunks = chunks_of_shares(stored, source.shares);
+    source.ranges = ranges_of_shares(stored, source.shares);
     sources.push_back(std::move(source));
   }
   return sources;
@@ -103,14 +110,14 @@ void load_shard(const ShardReader& shard, const WantedByTensor& by_tensor) {
   std::deque<Source> sources = sources_of(shard, by_tensor);
   std::vector<ChunkPlace> places;
   for (const Source& source : sources)
-    for (const std::int64_t number : source.chunks) places.push_back(chunk_place(shard.pieces()[source.piece], number));
+    for (const ChunkRange& range : source.ranges) places.push_back(place_of(shard.pieces()[source.piece], range));
   if (places.empty()) return;
   ChunkStream stream(shard.path(), shard.bytes(), std::move(places));
   for (Source& source : sources)
-    for (const std::int64_t number : source.chunks) {
+    for (const ChunkRange& range : source.ranges) {
       const auto bytes = stream.next();
-      shard.check_chunk(source.piece, number, bytes);
-      for (Share& share : source.shares) share.take(number * kChunkBytes, bytes);
+      shard.check(source.piece, range, bytes);
+      for (Share& share : source.shares) share.take(range.first * shard.pieces()[source.piece].chunk_bytes, bytes);
     }
 }
 

@@ -21,8 +21,10 @@ std::uint64_t parse_checksum(const std::string& digits, std::string_view place) 
   return value;
 }
 
-StoredPiece parse_piece(const Json& object, std::int64_t shard_bytes, std::string_view place) {
+StoredPiece parse_piece(const Json& object, std::int64_t chunk_bytes, std::int64_t shard_bytes,
+                        std::string_view place) {
   StoredPiece piece;
+  piece.chunk_bytes = chunk_bytes;
   piece.tensor = tensor_from_json(object, "tensor", place);
   piece.box = box_from_json(object, piece.tensor, place);
   piece.offset = json_field<std::int64_t>(object, "offset", place);
@@ -36,15 +38,15 @@ StoredPiece parse_piece(const Json& object, std::int64_t shard_bytes, std::strin
                     piece.offset, piece.bytes, shard_bytes);
   for (const std::string& digits : json_field<std::vector<std::string>>(object, "xxh3_64", place))
     piece.chunk_checksums.push_back(parse_checksum(digits, place));
-  if (static_cast<std::int64_t>(piece.chunk_checksums.size()) != chunks_of(piece.bytes))
+  if (static_cast<std::int64_t>(piece.chunk_checksums.size()) != chunks_of(piece.bytes, chunk_bytes))
     throw DataError("{}: tensor '{}': {} checksums for {} chunks", place, piece.tensor.name,
-                    piece.chunk_checksums.size(), chunks_of(piece.bytes));
+                    piece.chunk_checksums.size(), chunks_of(piece.bytes, chunk_bytes));
   return piece;
 }
 
 }  // namespace
 
-std::int64_t chunks_of(std::int64_t bytes) { return (bytes + kChunkBytes - 1) / kChunkBytes; }
+std::int64_t chunks_of(std::int64_t bytes, std::int64_t chunk_bytes) { return (bytes + chunk_bytes - 1) / chunk_bytes; }
 
 std::string format_piece_table(const std::vector<StoredPiece>& pieces) {
   Json table{{"format", kFormat}, {"version", kVersion}, {"chunk_bytes", kChunkBytes}, {"pieces", Json::array()}};
@@ -65,12 +67,13 @@ std::vector<StoredPiece> parse_piece_table(std::string_view text, std::int64_t s
   if (json_field<std::string>(table, "format", place) != kFormat) throw DataError("{}: not a piece table", place);
   if (const int version = json_field<int>(table, "version", place); version != kVersion)
     throw DataError("{}: piece table version {}, this Stoa reads version {}", place, version, kVersion);
-  if (json_field<std::int64_t>(table, "chunk_bytes", place) != kChunkBytes)
-    throw DataError("{}: chunk_bytes must be {} in version {}", place, kChunkBytes, kVersion);
+  const auto chunk_bytes = json_field<std::int64_t>(table, "chunk_bytes", place);
+  if (chunk_bytes < kLeastChunkBytes || chunk_bytes > kTransferBytes || (chunk_bytes & (chunk_bytes - 1)) != 0)
+    throw DataError("{}: chunk_bytes must be a power of two from {} to {}", place, kLeastChunkBytes, kTransferBytes);
   std::vector<StoredPiece> pieces;
   const Json& array = table.contains("pieces") ? table.at("pieces") : Json();
   if (!array.is_array()) throw_json_field_error(table, "pieces", place, "an array");
-  for (const Json& object : array) pieces.push_back(parse_piece(object, shard_bytes, place));
+  for (const Json& object : array) pieces.push_back(parse_piece(object, chunk_bytes, shard_bytes, place));
   return pieces;
 }
 

@@ -9,8 +9,13 @@
 
 namespace stoa::checkpoint {
 
-/// A checksum covers this many bytes of a piece; the last chunk of a piece may be shorter.
-inline constexpr std::int64_t kChunkBytes = std::int64_t{4} << 20;
+/// The most that is read or written at once.
+inline constexpr std::int64_t kTransferBytes = std::int64_t{4} << 20;
+/// A checksum covers this many bytes of a piece; the last chunk of a piece may be shorter. What another layout needs of
+/// a piece is read in whole chunks.
+inline constexpr std::int64_t kChunkBytes = std::int64_t{1} << 20;
+/// Shards with chunks of another power of two are read from here to kTransferBytes.
+inline constexpr std::int64_t kLeastChunkBytes = std::int64_t{64} << 10;
 
 struct StoredPiece {
   GlobalTensor tensor;
@@ -18,9 +23,11 @@ struct StoredPiece {
   std::int64_t offset = 0;  ///< of the first byte in the shard's file
   std::int64_t bytes = 0;
   std::vector<std::uint64_t> chunk_checksums;  ///< xxh3-64
+  std::int64_t chunk_bytes = kChunkBytes;      ///< the same in the whole shard
 };
 
-std::int64_t chunks_of(std::int64_t bytes);
+/// How many chunks a piece of so many bytes has.
+std::int64_t chunks_of(std::int64_t bytes, std::int64_t chunk_bytes);
 
 /// Its length depends on everything but the values of the checksums, so a writer can lay the file out before it writes
 /// data.

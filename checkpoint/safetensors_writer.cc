@@ -137,11 +137,11 @@ void SafetensorsWriter::append(std::span<const std::byte> bytes) {
   State& state = *state_;
   while (!bytes.empty()) {
     if (!state.block) state.block = state.pipe.take();
-    const std::size_t count = std::min(bytes.size(), static_cast<std::size_t>(kChunkBytes) - state.filled);
+    const std::size_t count = std::min(bytes.size(), static_cast<std::size_t>(kTransferBytes) - state.filled);
     std::memcpy(state.block.get() + state.filled, bytes.data(), count);
     state.filled += count;
     bytes = bytes.subspan(count);
-    if (state.filled == static_cast<std::size_t>(kChunkBytes)) state.hand_on();
+    if (state.filled == static_cast<std::size_t>(kTransferBytes)) state.hand_on();
   }
 }
 

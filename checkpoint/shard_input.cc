@@ -2,15 +2,12 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
-#include <cstring>
-#include <new>
 
+#include "stoa/base/checksum.h"
 #include "stoa/base/error.h"
 #include "stoa/checkpoint/piece_table.h"
 
@@ -34,44 +31,34 @@ FileDescriptor open_shard(const std::filesystem::path& path, std::int64_t bytes)
 
 }  // namespace
 
-void ShardInput::Free::operator()(void* memory) const { std::free(memory); }
-
 ShardInput::ShardInput(const std::filesystem::path& path, std::int64_t bytes)
     : path_(path),
       fd_(open_shard(path, bytes)),
       direct_(::open(path.c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC)),
-      buffer_(static_cast<std::byte*>(std::aligned_alloc(kBlockBytes, kChunkBytes + 2 * kBlockBytes))) {
-  if (!buffer_) throw std::bad_alloc();
-}
+      mapped_(std::make_unique<MappedFile>(fd_.get(), bytes, path)) {}
 
 bool ShardInput::read_direct(std::int64_t begin, std::int64_t end) {
   if (!direct_) return false;
   const std::int64_t whole_begin = begin / kBlockBytes * kBlockBytes;
   const std::int64_t whole_end = (end + kBlockBytes - 1) / kBlockBytes * kBlockBytes;
-  const ssize_t got =
-      ::pread(direct_.get(), buffer_.get(), static_cast<std::size_t>(whole_end - whole_begin), whole_begin);
+  const auto into = buffer_->bytes().first(static_cast<std::size_t>(whole_end - whole_begin));
+  const ssize_t got = ::pread(direct_.get(), into.data(), into.size(), whole_begin);
   if (got < 0 && errno == EINVAL) direct_.reset();  // some file systems open the file and refuse only now
   // Anything else that went wrong goes wrong again below, and is reported there.
   return got >= end - whole_begin;
 }
 
-bool ShardInput::read_cached(std::int64_t offset, std::span<std::byte> into) {
-  iovec part{into.data(), into.size()};
-  // Stops at the first page that is not there; what a file system does not offer is an error like any other.
-  return ::preadv2(fd_.get(), &part, 1, offset, RWF_NOWAIT) == static_cast<ssize_t>(into.size());
-}
-
 std::span<const std::byte> ShardInput::read_chunk(std::int64_t offset, std::int64_t bytes) {
+  // The blocks at both ends of a chunk that begins inside one are touched only then.
+  if (!buffer_) buffer_ = std::make_unique<parallel::PrivateMemory>(kTransferBytes + 2 * kBlockBytes, path_.string());
   const auto size = static_cast<std::size_t>(bytes);
-  if (read_cached(offset, {buffer_.get(), size})) return {buffer_.get(), size};
-  if (bytes >= kLeastDirectBytes && read_direct(offset, offset + bytes))
-    return {buffer_.get() + offset % kBlockBytes, size};
-  const std::span<std::byte> into(buffer_.get(), size);
-  read_at(offset, into);
-  return into;
+  if (bytes >= kLeastDirectBytes && !mapped_->is_cached(offset, bytes) && read_direct(offset, offset + bytes))
+    return buffer_->bytes().subspan(static_cast<std::size_t>(offset % kBlockBytes), size);
+  read_at(offset, buffer_->bytes().first(size));
+  return buffer_->bytes().first(size);
 }
 
-void ShardInput::read_at(std::int64_t offset, std::span<std::byte> into) {
+void ShardInput::read_at(std::int64_t offset, std::span<std::byte> into) const {
   while (!into.empty()) {
     const ssize_t got = ::pread(fd_.get(), into.data(), into.size(), offset);
     if (got < 0 && errno == EINTR) continue;
@@ -80,6 +67,23 @@ void ShardInput::read_at(std::int64_t offset, std::span<std::byte> into) {
     offset += got;
     into = into.subspan(static_cast<std::size_t>(got));
   }
+}
+
+std::vector<std::uint64_t> ShardInput::checksums(std::int64_t offset, std::int64_t bytes, std::int64_t chunk_bytes) {
+  std::vector<std::uint64_t> digests;
+  const auto chunk_at = [&](std::int64_t at) { return std::min(chunk_bytes, bytes - at); };
+  if (mapped_->is_cached(offset, bytes))
+    for (std::int64_t at = 0; at < bytes; at += chunk_bytes) {
+      const auto digest = mapped_->xxh3_64(offset + at, chunk_at(at));
+      if (!digest) break;  // reading it below says why
+      digests.push_back(*digest);
+    }
+  if (static_cast<std::int64_t>(digests.size()) * chunk_bytes >= bytes) return digests;
+  digests.clear();
+  const auto read = read_chunk(offset, bytes);
+  for (std::int64_t at = 0; at < bytes; at += chunk_bytes)
+    digests.push_back(xxh3_64(read.subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(chunk_at(at)))));
+  return digests;
 }
 
 }  // namespace stoa::checkpoint

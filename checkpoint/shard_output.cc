@@ -28,7 +28,7 @@ void write_all_at(int fd, std::int64_t offset, std::span<const std::byte> bytes,
 void ShardOutput::Free::operator()(void* memory) const { std::free(memory); }
 
 ShardOutput::Block ShardOutput::make_block() {
-  Block block(static_cast<std::byte*>(std::aligned_alloc(kBlockBytes, kChunkBytes)));
+  Block block(static_cast<std::byte*>(std::aligned_alloc(kBlockBytes, kTransferBytes)));
   if (!block) throw std::bad_alloc();
   return block;
 }

@@ -18,12 +18,12 @@ class ShardOutput {
     void operator()(void* memory) const;
   };
   using Block = std::unique_ptr<std::byte, Free>;
-  /// kChunkBytes of memory from which writing needs no copy.
+  /// kTransferBytes of memory from which writing needs no copy.
   static Block make_block();
 
   explicit ShardOutput(const std::filesystem::path& path);
 
-  /// StorageError. REQUIRES: bytes.size() <= kChunkBytes.
+  /// StorageError. REQUIRES: bytes.size() <= kTransferBytes.
   void write_at(std::int64_t offset, std::span<const std::byte> bytes);
   /// fsync.
   void sync();

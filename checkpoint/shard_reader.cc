@@ -14,9 +14,15 @@ constexpr std::int64_t kElementBytes = sizeof(float);
 
 }  // namespace
 
-ChunkPlace chunk_place(const StoredPiece& piece, std::int64_t number) {
-  const std::int64_t begin = number * kChunkBytes;
-  return {piece.offset + begin, std::min(kChunkBytes, piece.bytes - begin)};
+ChunkRange range_at(const StoredPiece& piece, std::int64_t at) {
+  const std::int64_t most = kTransferBytes / piece.chunk_bytes;
+  const std::int64_t first = at / kTransferBytes * most;
+  return {first, std::min(most, chunks_of(piece.bytes, piece.chunk_bytes) - first)};
+}
+
+ChunkPlace place_of(const StoredPiece& piece, ChunkRange range) {
+  const std::int64_t begin = range.first * piece.chunk_bytes;
+  return {piece.offset + begin, std::min(range.count * piece.chunk_bytes, piece.bytes - begin)};
 }
 
 ShardReader::ShardReader(const std::filesystem::path& folder, const ShardRecord& record)
@@ -34,24 +40,33 @@ ShardReader::ShardReader(const std::filesystem::path& folder, const ShardRecord&
   }
 }
 
-void ShardReader::check_chunk(std::size_t index, std::int64_t number, std::span<const std::byte> bytes) const {
+void ShardReader::check_chunk(std::size_t index, std::int64_t number, std::uint64_t digest) const {
   const StoredPiece& piece = pieces_[index];
-  const std::int64_t offset = chunk_place(piece, number).offset;
   const std::uint64_t stated = piece.chunk_checksums[static_cast<std::size_t>(number)];
-  if (const std::uint64_t found = xxh3_64(bytes); found != stated)
-    throw CheckpointError("{}: tensor {}, bytes {}..{}: the checksum is {}, but the piece table says {}",
-                          input_.path().string(), piece.tensor.name, offset,
-                          offset + static_cast<std::int64_t>(bytes.size()), hex64(found), hex64(stated));
+  if (digest == stated) return;
+  const ChunkPlace place = place_of(piece, {number, 1});
+  throw CheckpointError("{}: tensor {}, bytes {}..{}: the checksum is {}, but the piece table says {}",
+                        input_.path().string(), piece.tensor.name, place.offset, place.offset + place.bytes,
+                        hex64(digest), hex64(stated));
 }
 
-std::span<const std::byte> ShardReader::chunk(std::size_t index, std::int64_t number) {
-  if (held_number_ == number && held_piece_ == index) return held_;
-  held_number_ = -1;
-  const ChunkPlace place = chunk_place(pieces_[index], number);
+void ShardReader::check(std::size_t index, ChunkRange range, std::span<const std::byte> bytes) const {
+  const auto chunk_bytes = static_cast<std::size_t>(pieces_[index].chunk_bytes);
+  for (std::int64_t number = range.first; !bytes.empty(); ++number) {
+    const auto chunk = bytes.first(std::min(chunk_bytes, bytes.size()));
+    check_chunk(index, number, xxh3_64(chunk));
+    bytes = bytes.subspan(chunk.size());
+  }
+}
+
+std::span<const std::byte> ShardReader::read(std::size_t index, ChunkRange range) {
+  if (held_range_ == range && held_piece_ == index) return held_;
+  held_range_ = {};
+  const ChunkPlace place = place_of(pieces_[index], range);
   held_ = input_.read_chunk(place.offset, place.bytes);
-  check_chunk(index, number, held_);
+  check(index, range, held_);
   held_piece_ = index;
-  held_number_ = number;
+  held_range_ = range;
   return held_;
 }
 
@@ -65,20 +80,25 @@ std::int64_t ShardReader::load(std::size_t index, const PieceToLoad& wanted) {
     auto into = std::as_writable_bytes(
         wanted.values.subspan(static_cast<std::size_t>(run.to), static_cast<std::size_t>(run.count)));
     while (!into.empty()) {
-      const std::int64_t number = from / kChunkBytes;
-      const std::int64_t skip = from % kChunkBytes;
-      const auto bytes = static_cast<std::size_t>(
-          std::min<std::int64_t>(static_cast<std::int64_t>(into.size()), chunk_place(piece, number).bytes - skip));
-      std::memcpy(into.data(), chunk(index, number).data() + skip, bytes);
-      into = into.subspan(bytes);
-      from += static_cast<std::int64_t>(bytes);
+      const auto bytes = read(index, range_at(piece, from)).subspan(static_cast<std::size_t>(from % kTransferBytes));
+      const std::size_t copied = std::min(into.size(), bytes.size());
+      std::memcpy(into.data(), bytes.data(), copied);
+      into = into.subspan(copied);
+      from += static_cast<std::int64_t>(copied);
     }
   }
   return shared->elements();
 }
 
 void ShardReader::verify(std::size_t index) {
-  for (std::int64_t number = 0; number < chunks_of(pieces_[index].bytes); ++number) chunk(index, number);
+  const StoredPiece& piece = pieces_[index];
+  for (std::int64_t at = 0; at < piece.bytes; at += kTransferBytes) {
+    const ChunkRange range = range_at(piece, at);
+    const ChunkPlace place = place_of(piece, range);
+    std::int64_t number = range.first;
+    for (const std::uint64_t digest : input_.checksums(place.offset, place.bytes, piece.chunk_bytes))
+      check_chunk(index, number++, digest);
+  }
 }
 
 }  // namespace stoa::checkpoint

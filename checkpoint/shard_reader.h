@@ -12,7 +12,14 @@
 
 namespace stoa::checkpoint {
 
-ChunkPlace chunk_place(const StoredPiece& piece, std::int64_t number);
+/// Chunks of a piece that are read at once: kTransferBytes at most.
+struct ChunkRange {
+  std::int64_t first = 0, count = 0;  ///< numbers of chunks
+  bool operator==(const ChunkRange&) const = default;
+};
+/// Those around byte `at` of a piece. A piece is the sequence of the ranges at the multiples of kTransferBytes.
+ChunkRange range_at(const StoredPiece& piece, std::int64_t at);
+ChunkPlace place_of(const StoredPiece& piece, ChunkRange range);
 
 class ShardReader {
  public:
@@ -27,21 +34,22 @@ class ShardReader {
   /// Copies into `wanted` what stored piece `index` shares with it, and returns the number of elements. Chunks are
   /// verified before their values are kept; a wrong one is a CheckpointError with file, tensor and byte range.
   std::int64_t load(std::size_t index, const PieceToLoad& wanted);
-  /// CheckpointError with file, tensor and byte range where `bytes` are not those of that chunk of stored piece
-  /// `index`.
-  void check_chunk(std::size_t index, std::int64_t number, std::span<const std::byte> bytes) const;
+  /// CheckpointError with file, tensor and byte range of a chunk where `bytes` are not those of that range of stored
+  /// piece `index`.
+  void check(std::size_t index, ChunkRange range, std::span<const std::byte> bytes) const;
   /// Reads every byte of stored piece `index` and compares its checksums.
   void verify(std::size_t index);
 
  private:
-  /// The verified bytes of a chunk; valid until another one is asked for.
-  std::span<const std::byte> chunk(std::size_t index, std::int64_t number);
+  void check_chunk(std::size_t index, std::int64_t number, std::uint64_t digest) const;
+  /// The verified bytes of a range; valid until another one is asked for.
+  std::span<const std::byte> read(std::size_t index, ChunkRange range);
 
   ShardInput input_;
   std::int64_t bytes_;
   std::vector<StoredPiece> pieces_;
   std::size_t held_piece_ = 0;
-  std::int64_t held_number_ = -1;
+  ChunkRange held_range_;
   std::span<const std::byte> held_;
 };
 

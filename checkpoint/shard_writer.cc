@@ -16,25 +16,28 @@ static_assert(std::endian::native == std::endian::little, "shards hold little-en
 
 StoredPiece planned(const GlobalTensor& tensor, const parallel::Box& box) {
   const std::int64_t bytes = box.elements() * static_cast<std::int64_t>(sizeof(float));
-  return {tensor, box, 0, bytes, std::vector<std::uint64_t>(chunks_of(bytes))};
+  return {tensor, box, 0, bytes, std::vector<std::uint64_t>(chunks_of(bytes, kChunkBytes))};
 }
 
-/// Chunk by chunk: a chunk is hashed while it is written.
+/// Bytes are hashed while they are written.
 void write_piece(WriteBeside& write, StoredPiece& stored, const ByteSource& next) {
-  std::int64_t at = 0;
-  for (std::uint64_t& checksum : stored.chunk_checksums) {
-    const auto chunk = next(static_cast<std::size_t>(std::min(kChunkBytes, stored.bytes - at)));
-    write.start(stored.offset + at, chunk);
-    checksum = xxh3_64(chunk);
+  auto checksum = stored.chunk_checksums.begin();
+  for (std::int64_t at = 0; at < stored.bytes; at += kTransferBytes) {
+    auto rest = next(static_cast<std::size_t>(std::min(kTransferBytes, stored.bytes - at)));
+    write.start(stored.offset + at, rest);
+    for (; !rest.empty(); ++checksum) {
+      const std::size_t chunk = std::min<std::size_t>(kChunkBytes, rest.size());
+      *checksum = xxh3_64(rest.first(chunk));
+      rest = rest.subspan(chunk);
+    }
     write.finish();
-    at += kChunkBytes;
   }
 }
 
 void write_table(ShardOutput& output, const TablePlace& place, std::span<const std::byte> table) {
-  for (std::size_t at = 0; at < table.size(); at += kChunkBytes)
+  for (std::size_t at = 0; at < table.size(); at += kTransferBytes)
     output.write_at(place.offset + static_cast<std::int64_t>(at),
-                    table.subspan(at, std::min<std::size_t>(kChunkBytes, table.size() - at)));
+                    table.subspan(at, std::min<std::size_t>(kTransferBytes, table.size() - at)));
 }
 
 }  // namespace

@@ -10,8 +10,8 @@
 
 namespace stoa::checkpoint {
 
-/// Gives the bytes of all pieces, in order: each call the next ones, in one piece and at most kChunkBytes, valid until
-/// the next call.
+/// Gives the bytes of all pieces, in order: each call the next ones, in one piece and at most kTransferBytes, valid
+/// until the next call.
 using ByteSource = std::function<std::span<const std::byte>(std::size_t bytes)>;
 
 /// Creates `path` (which must not exist) with all pieces that are not empty, and fsyncs it. StorageError.

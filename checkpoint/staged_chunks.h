@@ -20,16 +20,16 @@ class StagedChunks {
   static constexpr std::int64_t kAlignment = 4096;
   static std::int64_t padded_bytes(std::int64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
-  /// Room for chunks whose padded bytes come to `bytes`, and for two of kChunkBytes at least, in pages that are taken
-  /// when they are first used. ResourceError.
+  /// Room for chunks whose padded bytes come to `bytes`, and for two of kTransferBytes at least, in pages that are
+  /// taken when they are first used. ResourceError.
   explicit StagedChunks(std::int64_t bytes);
   /// What that takes.
-  static std::int64_t memory_bytes(std::int64_t bytes) { return padded_bytes(std::max(bytes, 2 * kChunkBytes)); }
+  static std::int64_t memory_bytes(std::int64_t bytes) { return padded_bytes(std::max(bytes, 2 * kTransferBytes)); }
 
   std::int64_t bytes() const { return bytes_; }
 
-  /// Copies a chunk of 1 to kChunkBytes bytes, and waits for room before. False, and nothing is copied, where the other
-  /// thread gave up.
+  /// Copies a chunk of 1 to kTransferBytes bytes, and waits for room before. False, and nothing is copied, where the
+  /// other thread gave up.
   bool put(std::span<const std::byte> chunk);
   /// The next chunk, waited for; valid until the next call.
   std::span<const std::byte> take();

@@ -20,7 +20,8 @@ class WriteBeside {
   WriteBeside(const WriteBeside&) = delete;
   WriteBeside& operator=(const WriteBeside&) = delete;
 
-  /// `bytes` (not empty, kChunkBytes at most) stay as they are until finish(). REQUIRES: the write before is finished.
+  /// `bytes` (not empty, kTransferBytes at most) stay as they are until finish(). REQUIRES: the write before is
+  /// finished.
   void start(std::int64_t offset, std::span<const std::byte> bytes);
   /// Waits; throws the write's StorageError.
   void finish();

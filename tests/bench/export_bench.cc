@@ -65,12 +65,12 @@ void save(const ModelSettings& model, const fs::path& directory, Log& log) {
 
 double raw_seconds(const fs::path& file, std::int64_t bytes, const Clock& clock) {
   const auto chunk = checkpoint::ShardOutput::make_block();
-  std::fill_n(chunk.get(), checkpoint::kChunkBytes, std::byte{0x5a});
+  std::fill_n(chunk.get(), checkpoint::kTransferBytes, std::byte{0x5a});
   const double begin_s = clock.monotonic_s();
   open_file(file, O_WRONLY | O_CREAT | O_EXCL);
   checkpoint::ShardOutput output(file);
-  for (std::int64_t at = 0; at < bytes; at += checkpoint::kChunkBytes)
-    output.write_at(at, {chunk.get(), std::size_t(std::min(checkpoint::kChunkBytes, bytes - at))});
+  for (std::int64_t at = 0; at < bytes; at += checkpoint::kTransferBytes)
+    output.write_at(at, {chunk.get(), std::size_t(std::min(checkpoint::kTransferBytes, bytes - at))});
   output.sync();
   const double seconds = clock.monotonic_s() - begin_s;
   fs::remove(file);
@@ -103,8 +103,8 @@ double copy_seconds(const fs::path& from, const fs::path& to, const Clock& clock
   const FileDescriptor input = open_file(from, O_RDONLY | O_DIRECT);
   open_file(to, O_WRONLY | O_CREAT | O_EXCL);
   checkpoint::ShardOutput output(to);
-  for (std::int64_t at = 0; at < bytes; at += checkpoint::kChunkBytes) {
-    const ssize_t got = ::pread(input.get(), chunk.get(), std::size_t(checkpoint::kChunkBytes), at);
+  for (std::int64_t at = 0; at < bytes; at += checkpoint::kTransferBytes) {
+    const ssize_t got = ::pread(input.get(), chunk.get(), std::size_t(checkpoint::kTransferBytes), at);
     if (got <= 0) throw StorageError("{}: read failed", from.string());
     output.write_at(at, {chunk.get(), std::size_t(got)});
   }

@@ -58,7 +58,7 @@ namespace stoa::fuzz {
 std::vector<std::string> seeds() {
   const StoredPiece rows{{"parameters/a", DType::kFloat32, {33, 65}}, {{32, 0}, {1, 65}}, 512, 260, {1}};
   const StoredPiece large{
-      {"adam_m/b", DType::kFloat32, {1033, 1031}}, {{0, 0}, {1033, 1031}}, 1 << 20, 4 * 1033 * 1031, {7, 8}};
+      {"adam_m/b", DType::kFloat32, {1033, 1031}}, {{0, 0}, {1033, 1031}}, 1 << 20, 4 * 1033 * 1031, {7, 8, 9, 10, 11}};
   return {format_manifest(seed_manifest()), format_piece_table({rows, large}), format_piece_table({})};
 }
 

@@ -163,7 +163,7 @@ class RankPlanner {
     std::size_t bytes = own * kOwnPieceBytes + own * std::size_t(mesh_.ranks()) * kAnyPieceBytes;
     if (mesh_rank(mesh_, place_.at) == 0) bytes += kStates * table_.parameters_of_model * kTensorBytes;
     memory_.add(MemoryKind::kWorkspace, "tables of a checkpoint", bytes);
-    memory_.add(MemoryKind::kWorkspace, "a chunk on its way to a checkpoint", std::size_t(checkpoint::kChunkBytes));
+    memory_.add(MemoryKind::kWorkspace, "a chunk on its way to a checkpoint", std::size_t(checkpoint::kTransferBytes));
     const std::int64_t copied = checkpoint::StagedChunks::memory_bytes(std::min(padded_bytes, place_.staging_bytes));
     memory_.add(MemoryKind::kWorkspace, "state copied aside for a checkpoint",
                 committed_group_bytes(std::size_t(std::min(copied, padded_bytes))));

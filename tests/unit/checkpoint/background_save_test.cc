@@ -106,7 +106,7 @@ TEST(StagedChunks, ComeOutAsTheyWentInThroughLessMemoryThanTheyHave) {
   std::mt19937 random(7);
   std::vector<std::vector<std::byte>> chunks(257);
   for (auto& chunk : chunks) {
-    chunk.resize(1 + random() % (random() % 3 == 0 ? kChunkBytes : 5001));
+    chunk.resize(1 + random() % (random() % 3 == 0 ? kTransferBytes : 5001));
     for (std::size_t i = 0; i < chunk.size(); i += 997) chunk[i] = std::byte(random());
   }
   std::thread writer([&] {
@@ -122,7 +122,7 @@ TEST(StagedChunks, ComeOutAsTheyWentInThroughLessMemoryThanTheyHave) {
 
 TEST(StagedChunks, AreNotWaitedForWhenTheOtherThreadGaveUp) {
   StagedChunks staged(0);
-  const std::vector<std::byte> chunk(kChunkBytes);
+  const std::vector<std::byte> chunk(kTransferBytes);
   EXPECT_TRUE(staged.put(chunk));
   EXPECT_TRUE(staged.put(chunk));
   std::thread writer([&] { staged.give_up(); });

@@ -69,17 +69,19 @@ TEST_F(CheckpointStoreTest, AnyCutLoadsAnyOtherCutBitForBit) {
     }
 }
 
-TEST_F(CheckpointStoreTest, PiecesBeyondOneChunkLoadAcrossAnotherCut) {
-  // 1033 x 1031 floats are 4.06 MiB: two chunks, the cut by columns reads a part of each row of both.
+TEST_F(CheckpointStoreTest, PiecesBeyondOneTransferLoadAcrossOtherCuts) {
+  // 1033 x 1031 floats are 4.06 MiB: two transfers of five chunks. A cut by columns takes a part of each row of all,
+  // one by rows begins and ends inside chunks.
   const std::vector<GlobalTensor> large{{"large", DType::kFloat32, {1033, 1031}}};
   SmallModel whole(0, 1, Cut::kFirstDim, large);
   whole.fill(7);
   store().save({7, Json::object()}, whole.to_save(), one_, 1);
-  parallel::run_thread_ranks(2, kDeadline_s, [&](parallel::Communicator& group) {
-    SmallModel columns(group.rank(), 2, Cut::kLastDim, large);
-    store().load_newest(columns.to_load(), group);
-    EXPECT_EQ(columns.difference(7), "");
-  });
+  for (const Cut cut : {Cut::kFirstDim, Cut::kLastDim})
+    parallel::run_thread_ranks(3, kDeadline_s, [&](parallel::Communicator& group) {
+      SmallModel part(group.rank(), 3, cut, large);
+      store().load_newest(part.to_load(), group);
+      EXPECT_EQ(part.difference(7), "");
+    });
   SmallModel again(0, 1, Cut::kFirstDim, large);
   store().load(folder(7), again.to_load());
   EXPECT_EQ(again.difference(7), "");
@@ -210,7 +212,7 @@ TEST_F(CheckpointStoreTest, RanksThatDisagreeAboutAShapeAllThrow) {
       errors[static_cast<std::size_t>(group.rank())] = error.what();
     }
   });
-  EXPECT_EQ(errors[0], "tensor w: one piece says shape [6], another [7]");
+  EXPECT_EQ(errors[0], "rank 0: tensor w: one piece says shape [6], another [7]");
   EXPECT_EQ(errors[1], errors[0]);
 }
 

@@ -101,7 +101,8 @@ TEST(PieceTable, ItsLengthDoesNotDependOnChecksums) {
 
 TEST(PieceTable, WrongValuesAreNamed) {
   expect_table_refused("\"version\":1", "\"version\":2", "version 2");
-  expect_table_refused("\"chunk_bytes\":4194304", "\"chunk_bytes\":1", "chunk_bytes");
+  for (const char* bytes : {"1", "32768", "1048577", "8388608", "-1048576"})
+    expect_table_refused("\"chunk_bytes\":1048576", std::string("\"chunk_bytes\":") + bytes, "power of two");
   expect_table_refused("\"begin\":[32,0]", "\"begin\":[33,0]", "not inside its shape");
   expect_table_refused("\"begin\":[32,0]", "\"begin\":[0]", "not inside its shape");
   expect_table_refused("\"size\":[1,65]", "\"size\":[1,-1]", "not inside its shape");

@@ -13,7 +13,6 @@ import h5py
 import xxhash
 
 TAIL_BYTES = 47
-CHUNK_BYTES = 4 << 20
 
 
 def read_manifest(folder):
@@ -30,9 +29,11 @@ def read_pieces(folder, shard):
     assert len(data) == shard["bytes"], shard["file"]
     table = data[shard["table_offset"] : shard["table_offset"] + shard["table_bytes"]]
     assert xxhash.xxh3_128_hexdigest(table) == shard["table_xxh3_128"], "piece table digest"
-    for piece in json.loads(table)["pieces"]:
+    table = json.loads(table)
+    chunk_bytes = table["chunk_bytes"]
+    for piece in table["pieces"]:
         values = data[piece["offset"] : piece["offset"] + piece["bytes"]]
-        chunks = [values[at : at + CHUNK_BYTES] for at in range(0, len(values), CHUNK_BYTES)]
+        chunks = [values[at : at + chunk_bytes] for at in range(0, len(values), chunk_bytes)]
         assert [xxhash.xxh3_64_hexdigest(chunk) for chunk in chunks] == piece["xxh3_64"], piece["tensor"]
         yield piece, values
 
