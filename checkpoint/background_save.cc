@@ -36,13 +36,11 @@ BackgroundSave::~BackgroundSave() {
   thread_.join();
 }
 
-void BackgroundSave::make_room(std::int64_t state_bytes) {
-  const std::int64_t bytes = std::min(state_bytes, staging_bytes_);
-  if (!staged_ || staged_->bytes() < bytes) {
-    staged_.reset();
-    staged_ = std::make_unique<StagedChunks>(bytes);
-  }
-  staged_->clear();
+void BackgroundSave::reserve(std::span<const PieceToSave> pieces) {
+  const std::int64_t bytes = std::min(padded_bytes(pieces), staging_bytes_);
+  if (staged_ && staged_->bytes() >= bytes) return;
+  staged_.reset();
+  staged_ = std::make_unique<StagedChunks>(bytes);
 }
 
 void BackgroundSave::write(const CheckpointState& state, std::span<const PieceDescription> pieces,
@@ -62,7 +60,8 @@ void BackgroundSave::write(const CheckpointState& state, std::span<const PieceDe
 void BackgroundSave::start(CheckpointState state, std::span<const PieceToSave> pieces, std::int64_t keep_last) {
   const double begin_s = now_s();
   check_pieces(pieces);
-  make_room(padded_bytes(pieces));
+  reserve(pieces);
+  staged_->clear();
   saved_ = {.step = state.step, .bytes = 0, .seconds = -begin_s};
   failure_ = nullptr;
   ended_.store(false);

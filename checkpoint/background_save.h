@@ -37,6 +37,9 @@ class BackgroundSave {
   BackgroundSave(const BackgroundSave&) = delete;
   BackgroundSave& operator=(const BackgroundSave&) = delete;
 
+  /// Takes the copy's memory for these pieces, page by page; else the first save does.
+  void reserve(std::span<const PieceToSave> pieces);
+
   /// Collective: as CheckpointStore::save, but what a save does wrong is finish()'s to throw. The pieces' memory is the
   /// caller's again when it returns. REQUIRES: no save is under way.
   void start(CheckpointState state, std::span<const PieceToSave> pieces, std::int64_t keep_last);
@@ -48,7 +51,6 @@ class BackgroundSave {
   std::optional<SavedCheckpoint> finish();
 
  private:
-  void make_room(std::int64_t state_bytes);
   void write(const CheckpointState& state, std::span<const PieceDescription> pieces, std::int64_t keep_last);
 
   CheckpointStore& store_;

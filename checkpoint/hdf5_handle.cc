@@ -60,9 +60,9 @@ void check_hdf5(herr_t status, const std::filesystem::path& path, std::string_vi
 }
 
 Hdf5Handle create_hdf5_file(const std::filesystem::path& path) {
-  constexpr hsize_t kAlignment = 1 << 20;
+  constexpr hsize_t kLeastBytes = 64 << 10, kAlignment = 4096;
   const Hdf5Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, path, "H5Pcreate");
-  check_hdf5(H5Pset_alignment(access.get(), kAlignment, kAlignment), path, "H5Pset_alignment");
+  check_hdf5(H5Pset_alignment(access.get(), kLeastBytes, kAlignment), path, "H5Pset_alignment");
   check_hdf5(H5Pset_libver_bounds(access.get(), H5F_LIBVER_V18, H5F_LIBVER_V110), path, "H5Pset_libver_bounds");
   // The folder belongs to one attempt; parallel file systems often have no flock.
   check_hdf5(H5Pset_file_locking(access.get(), false, true), path, "H5Pset_file_locking");

@@ -5,7 +5,9 @@
 namespace stoa::checkpoint {
 
 StagedChunks::StagedChunks(std::int64_t bytes)
-    : bytes_(memory_bytes(bytes)), memory_(static_cast<std::size_t>(bytes_), "state copied aside for a checkpoint") {}
+    : bytes_(memory_bytes(bytes)), memory_(static_cast<std::size_t>(bytes_), "state copied aside for a checkpoint") {
+  for (std::int64_t at = 0; at < bytes_; at += kAlignment) memory_.bytes()[static_cast<std::size_t>(at)] = std::byte{0};
+}
 
 StagedChunks::Place StagedChunks::place_behind(std::int64_t last, std::int64_t size) const {
   std::int64_t begin = padded_bytes(last);

@@ -20,8 +20,8 @@ class StagedChunks {
   static constexpr std::int64_t kAlignment = 4096;
   static std::int64_t padded_bytes(std::int64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
-  /// Room for chunks whose padded bytes come to `bytes`, and for two of kTransferBytes at least, in pages that are
-  /// taken when they are first used. ResourceError.
+  /// Room for chunks whose padded bytes come to `bytes`, and for two of kTransferBytes at least. Its pages are taken
+  /// now. ResourceError.
   explicit StagedChunks(std::int64_t bytes);
   /// What that takes.
   static std::int64_t memory_bytes(std::int64_t bytes) { return padded_bytes(std::max(bytes, 2 * kTransferBytes)); }

@@ -84,6 +84,7 @@ void TrainingLoop::start() {
   else
     begin();
   state.gather_all();
+  if (settings_.checkpoint.every_steps > 0) saving_.reserve(pieces_of_state());
   parts_.metrics.write({{"kind", "start"},
                         {"step", step_},
                         {"host", host_name()},
