@@ -44,10 +44,10 @@ void BackgroundSave::reserve(std::span<const PieceToSave> pieces) {
 }
 
 void BackgroundSave::write(const CheckpointState& state, std::span<const PieceDescription> pieces,
-                           std::int64_t keep_last) {
+                           const RetentionRules& rules) {
   try {
     saved_.bytes = store_.save(
-        state, pieces, [this](std::size_t) { return staged_->take(); }, *ranks_, keep_last);
+        state, pieces, [this](std::size_t) { return staged_->take(); }, *ranks_, rules);
   } catch (const std::exception& error) {
     failure_ = std::current_exception();
     if (dynamic_cast<const CommError*>(&error) != nullptr) ranks_->interrupt_rank(error.what());
@@ -57,7 +57,7 @@ void BackgroundSave::write(const CheckpointState& state, std::span<const PieceDe
   ended_.store(true);
 }
 
-void BackgroundSave::start(CheckpointState state, std::span<const PieceToSave> pieces, std::int64_t keep_last) {
+void BackgroundSave::start(CheckpointState state, std::span<const PieceToSave> pieces, const RetentionRules& rules) {
   const double begin_s = now_s();
   check_pieces(pieces);
   reserve(pieces);
@@ -65,9 +65,8 @@ void BackgroundSave::start(CheckpointState state, std::span<const PieceToSave> p
   saved_ = {.step = state.step, .bytes = 0, .seconds = -begin_s};
   failure_ = nullptr;
   ended_.store(false);
-  thread_ = std::thread([this, state = std::move(state), described = descriptions_of(pieces), keep_last] {
-    write(state, described, keep_last);
-  });
+  thread_ = std::thread(
+      [this, state = std::move(state), described = descriptions_of(pieces), rules] { write(state, described, rules); });
   for (const PieceToSave& piece : pieces)
     for (auto rest = std::as_bytes(piece.values); !rest.empty();) {
       const auto chunk = rest.first(std::min<std::size_t>(kTransferBytes, rest.size()));

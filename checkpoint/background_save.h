@@ -42,7 +42,7 @@ class BackgroundSave {
 
   /// Collective: as CheckpointStore::save, but what a save does wrong is finish()'s to throw. The pieces' memory is the
   /// caller's again when it returns. REQUIRES: no save is under way.
-  void start(CheckpointState state, std::span<const PieceToSave> pieces, std::int64_t keep_last);
+  void start(CheckpointState state, std::span<const PieceToSave> pieces, const RetentionRules& rules);
   bool under_way() const { return thread_.joinable(); }
   /// Whether finish() would not wait; true where none is under way. The ranks of a group may see it at other times.
   bool has_ended() const { return !under_way() || ended_.load(); }
@@ -51,7 +51,7 @@ class BackgroundSave {
   std::optional<SavedCheckpoint> finish();
 
  private:
-  void write(const CheckpointState& state, std::span<const PieceDescription> pieces, std::int64_t keep_last);
+  void write(const CheckpointState& state, std::span<const PieceDescription> pieces, const RetentionRules& rules);
 
   CheckpointStore& store_;
   std::unique_ptr<parallel::Communicator> ranks_;

@@ -3,19 +3,13 @@
 #include <algorithm>
 
 #include "stoa/base/error.h"
+#include "stoa/checkpoint/piece_loading.h"
 #include "stoa/checkpoint/tensor_json.h"
-#include "stoa/checkpoint/tiling.h"
 
 namespace stoa::checkpoint {
 namespace {
 
 constexpr std::size_t kMostOpen = 8;
-
-bool same_tensors(const std::vector<GlobalTensor>& a, const std::vector<GlobalTensor>& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const GlobalTensor& x, const GlobalTensor& y) {
-    return x.name == y.name && x.shape == y.shape;
-  });
-}
 
 }  // namespace
 
@@ -30,10 +24,7 @@ CheckpointReader::CheckpointReader(std::filesystem::path folder)
       places_[piece.tensor.name].push_back({s, i, piece.box});
     }
   }
-  const Tiling tiling = tile(stored);
-  if (!tiling.defect.empty()) throw CheckpointError("{}: {}", folder_.string(), tiling.defect);
-  if (!same_tensors(tiling.tensors, manifest_.tensors))
-    throw CheckpointError("{}: the shards hold other tensors than the manifest lists", folder_.string());
+  check_tiling(folder_, manifest_, stored);
 }
 
 ShardReader& CheckpointReader::shard(std::size_t number) {

@@ -1,16 +1,14 @@
 #include "stoa/checkpoint/checkpoint_store.h"
 
-#include <fcntl.h>
-
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <set>
 
-#include "stoa/base/clock.h"
-#include "stoa/base/durable_file.h"
 #include "stoa/base/error.h"
-#include "stoa/checkpoint/hdf5_global_view.h"
 #include "stoa/checkpoint/manifest.h"
 #include "stoa/checkpoint/piece_loading.h"
+#include "stoa/checkpoint/piece_norms.h"
 #include "stoa/checkpoint/publication.h"
 #include "stoa/checkpoint/rank_agreement.h"
 #include "stoa/checkpoint/save_plan.h"
@@ -30,6 +28,8 @@ bool is_attempt(const std::string& attempt) {
 /// What would come back otherwise: NaN as null, and text that is not UTF-8 not at all.
 void check_state(const CheckpointState& state) {
   if (state.step < 0) throw InternalError("step {} of a checkpoint is negative", state.step);
+  if (state.evaluation_loss && !std::isfinite(*state.evaluation_loss))
+    throw InternalError("the evaluation loss of step {} is not finite", state.step);
   bool returns = false;
   try {
     // Two levels deeper, as a manifest holds it.
@@ -56,22 +56,27 @@ void check_piece(const Piece& piece) {
                         describe_box(piece.box));
 }
 
-std::vector<ShardRecord> gather_records(const ShardRecord& mine, parallel::Communicator& ranks) {
-  const Json text{mine.file, mine.bytes, mine.table_offset, mine.table_bytes, mine.table_digest};
+struct WrittenShards {
   std::vector<ShardRecord> records;
+  std::vector<double> squares;  ///< of the pieces of all ranks, one rank after the other
+};
+
+WrittenShards gather_shards(const WrittenShard& written, parallel::Communicator& ranks) {
+  const ShardRecord& mine = written.record;
+  Json squares = Json::array();
+  // JSON has no infinity; what cannot be summed comes as null.
+  for (const double sum : written.squares) squares.push_back(sum);
+  const Json text{mine.file,        mine.bytes, mine.table_offset, mine.table_bytes, mine.table_digest,
+                  mine.rest_digest, squares};
+  WrittenShards all;
   for (const std::string& other : gather_texts(ranks, text.dump(), "checkpoint shards")) {
     const Json r = parse_json(other, "shards");
-    records.push_back({r[0].get<std::string>(), r[1].get<std::int64_t>(), r[2].get<std::int64_t>(),
-                       r[3].get<std::int64_t>(), r[4].get<std::string>()});
+    all.records.push_back({r[0].get<std::string>(), r[1].get<std::int64_t>(), r[2].get<std::int64_t>(),
+                           r[3].get<std::int64_t>(), r[4].get<std::string>(), r[5].get<std::string>()});
+    for (const Json& sum : r[6])
+      all.squares.push_back(sum.is_null() ? std::numeric_limits<double>::quiet_NaN() : sum.get<double>());
   }
-  return records;
-}
-
-void write_whole(const fs::path& partial, const Manifest& manifest, std::span<const PieceSource> sources) {
-  const fs::path view = partial / "checkpoint.h5";
-  write_global_view(view, manifest.tensors, sources);
-  sync_file(open_file(view, O_RDONLY).get(), view);
-  write_file_durably(partial / "manifest.json", format_manifest(manifest));
+  return all;
 }
 
 /// Tensors that are asked for must be there with the same shape.
@@ -133,13 +138,13 @@ std::vector<PieceDescription> descriptions_of(std::span<const PieceToSave> piece
 }
 
 std::int64_t CheckpointStore::save(const CheckpointState& state, std::span<const PieceToSave> pieces,
-                                   parallel::Communicator& ranks, std::int64_t keep_last) {
+                                   parallel::Communicator& ranks, const RetentionRules& rules) {
   on_all_ranks(ranks, "checkpoint pieces", [&] { check_pieces(pieces); });
-  return save(state, descriptions_of(pieces), bytes_of(pieces), ranks, keep_last);
+  return save(state, descriptions_of(pieces), bytes_of(pieces), ranks, rules);
 }
 
 std::int64_t CheckpointStore::save(const CheckpointState& state, std::span<const PieceDescription> pieces,
-                                   const ByteSource& next, parallel::Communicator& ranks, std::int64_t keep_last) {
+                                   const ByteSource& next, parallel::Communicator& ranks, const RetentionRules& rules) {
   on_all_ranks(ranks, "checkpoint arguments", [&] {
     check_state(state);
     for (const PieceDescription& piece : pieces) check_description(piece);
@@ -155,18 +160,17 @@ std::int64_t CheckpointStore::save(const CheckpointState& state, std::span<const
     if (first) begin_partial(directory_, state.step, attempt_);
   });
   try {
-    ShardRecord mine;
+    WrittenShard mine;
     on_all_ranks(ranks, "checkpoint shards written",
                  [&] { mine = write_shard(partial / shard_file_name(ranks.rank(), ranks.size()), pieces, next); });
-    const Manifest manifest{state.step,  attempt_,     format_utc(SystemClock().unix_s()),
-                            state.state, plan.tensors, gather_records(mine, ranks)};
+    const WrittenShards shards = gather_shards(mine, ranks);
     on_all_ranks(ranks, "checkpoint published", [&] {
       if (!first) return;
-      write_whole(partial, manifest, plan.sources);
-      publish(partial, directory_, state.step, attempt_, log_);
-      tidy_after(directory_, state.step, keep_last, log_);
+      publish_whole(partial, directory_, make_manifest(state, attempt_, plan, shards.records, shards.squares), plan,
+                    log_);
+      tidy_after(directory_, state.step, rules, log_);
     });
-    return mine.bytes;
+    return mine.record.bytes;
   } catch (const CommError&) {
     throw;  // other ranks may still write; the next published step removes the folder
   } catch (const Error&) {
@@ -202,9 +206,19 @@ std::optional<CheckpointState> CheckpointStore::load_newest(std::span<const Piec
         check_asked(entry.folder, manifest, pieces);
         check_nothing_left(entry.folder, manifest, asked);
       });
-      failure = try_on_all_ranks(ranks, "checkpoint data", [&] { load_pieces(entry.folder, manifest, pieces); });
+      std::vector<double> squares;
+      failure =
+          try_on_all_ranks(ranks, "checkpoint data", [&] { squares = load_pieces(entry.folder, manifest, pieces); });
+      if (!failure) {
+        const auto loaded = gather_texts(ranks, describe_loaded(pieces, squares), "checkpoint norms");
+        failure = try_on_all_ranks(ranks, "checkpoint norms", [&] {
+          if (ranks.rank() != 0) return;
+          if (const std::string defect = norm_defect(manifest, loaded); !defect.empty())
+            throw CheckpointError("{}: {}", entry.folder.string(), defect);
+        });
+      }
     }
-    if (!failure) return CheckpointState{manifest.step, manifest.state};
+    if (!failure) return CheckpointState{manifest.step, manifest.state, manifest.evaluation_loss};
     if (failure->kind != ErrorKind::kCheckpoint && failure->kind != ErrorKind::kStorage) throw_failure(*failure, ranks);
     if (ranks.rank() == 0) log_.warning("step {} is not whole and is passed over: {}", entry.step, failure->message);
     defects += "\n  " + failure->message;
@@ -218,12 +232,12 @@ CheckpointState CheckpointStore::load(const fs::path& folder, std::span<const Pi
   Manifest manifest = read_manifest(folder);
   check_asked(folder, manifest, pieces);
   load_pieces(folder, manifest, pieces);
-  return {manifest.step, std::move(manifest.state)};
+  return {manifest.step, std::move(manifest.state), manifest.evaluation_loss};
 }
 
 CheckpointState CheckpointStore::read_state(const fs::path& folder) const {
   Manifest manifest = read_manifest(folder);
-  return {manifest.step, std::move(manifest.state)};
+  return {manifest.step, std::move(manifest.state), manifest.evaluation_loss};
 }
 
 }  // namespace stoa::checkpoint

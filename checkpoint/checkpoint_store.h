@@ -11,6 +11,7 @@
 
 #include "stoa/base/json.h"
 #include "stoa/base/log.h"
+#include "stoa/checkpoint/retention.h"
 #include "stoa/checkpoint/shard_writer.h"
 #include "stoa/checkpoint/tensor_piece.h"
 #include "stoa/checkpoint/tiling.h"
@@ -23,6 +24,7 @@ namespace stoa::checkpoint {
 struct CheckpointState {
   std::int64_t step = 0;
   Json state;
+  std::optional<double> evaluation_loss;  ///< of these very weights, where they were evaluated: finite
 };
 
 /// One published checkpoint.
@@ -44,17 +46,17 @@ class CheckpointStore {
   /// Collective over `ranks`: each rank writes its pieces as its shard; together the pieces tile every tensor exactly
   /// once (checked before anything is written; InternalError that names the tensor, as for a state that JSON cannot
   /// hold: NaN). fsync of every file, all agree, rank 0 writes manifest and checkpoint.h5, renames, fsyncs the
-  /// directory, points `latest` at it, removes older ones beyond `keep_last` (one at least; never the one just
-  /// published) and what unfinished saves of this and earlier steps left. `state` is rank 0's. Returns the bytes this
-  /// rank wrote. Every rank throws the same StorageError where any rank failed; partial files are removed and the last
-  /// good one stays. A step that is already published and whole stays too: StorageError that names its attempt, so do
-  /// not save the step just resumed from.
+  /// directory, points `latest` at it, removes older ones that no rule keeps (never the one just published) and what
+  /// unfinished saves of this and earlier steps left. `state` is rank 0's. Returns the bytes this rank wrote. Every
+  /// rank throws the same StorageError where any rank failed; partial files are removed and the last good one stays. A
+  /// step that is already published and whole stays too: StorageError that names its attempt, so do not save the step
+  /// just resumed from.
   std::int64_t save(const CheckpointState& state, std::span<const PieceToSave> pieces, parallel::Communicator& ranks,
-                    std::int64_t keep_last);
+                    const RetentionRules& rules);
 
   /// The same of pieces whose bytes come from a source, in their order (shard_writer.h).
   std::int64_t save(const CheckpointState& state, std::span<const PieceDescription> pieces, const ByteSource& next,
-                    parallel::Communicator& ranks, std::int64_t keep_last);
+                    parallel::Communicator& ranks, const RetentionRules& rules);
 
   /// Published checkpoints, oldest first, found by scanning.
   std::vector<CheckpointEntry> list() const;

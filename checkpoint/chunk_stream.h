@@ -16,15 +16,9 @@
 
 namespace stoa::checkpoint {
 
-/// Of at most kTransferBytes.
-struct ChunkPlace {
-  std::int64_t offset = 0;
-  std::int64_t bytes = 0;
-};
-
 class ChunkStream {
  public:
-  /// Of a shard of `shard_bytes` bytes. Errors as ShardInput's.
+  /// Of a shard of `shard_bytes` bytes, each chunk of kTransferBytes at most. Errors as ShardInput's.
   ChunkStream(const std::filesystem::path& path, std::int64_t shard_bytes, std::vector<ChunkPlace> chunks);
   ~ChunkStream();
   ChunkStream(const ChunkStream&) = delete;

@@ -68,6 +68,10 @@ ShardRecord parse_shard(const Json& object, std::size_t index, std::size_t count
   if (shard.bytes < 0 || shard.table_offset < 0 || shard.table_bytes < 1 || shard.table_offset > shard.bytes ||
       shard.table_bytes > shard.bytes - shard.table_offset)
     throw DataError("{}: the piece table of {} is not inside the file", place, shard.file);
+  if (object.contains("rest_xxh3_128")) {
+    shard.rest_digest = json_field<std::string>(object, "rest_xxh3_128", place);
+    if (!is_digest(shard.rest_digest)) throw DataError("{}: the digest of {} is malformed", place, shard.file);
+  }
   if (!is_digest(shard.table_digest)) throw DataError("{}: the digest of {} is malformed", place, shard.file);
   return shard;
 }
@@ -80,12 +84,17 @@ Manifest parse_document(const Json& document, std::string_view place) {
   manifest.attempt = json_field<std::string>(document, "attempt", place);
   manifest.created = json_field<std::string>(document, "created", place);
   manifest.state = json_field<Json>(document, "state", place);
+  if (document.contains("evaluation_loss"))
+    manifest.evaluation_loss = json_field<double>(document, "evaluation_loss", place);
   for (const Json& object : array_field(document, "tensors", place)) {
     manifest.tensors.push_back(tensor_from_json(object, "name", place));
+    if (object.contains("norm")) manifest.norms.push_back(json_field<double>(object, "norm", place));
     const std::size_t count = manifest.tensors.size();
     if (count > 1 && manifest.tensors[count - 2].name >= manifest.tensors[count - 1].name)
       throw DataError("{}: tensors are not sorted by name at '{}'", place, manifest.tensors.back().name);
   }
+  if (!manifest.norms.empty() && manifest.norms.size() != manifest.tensors.size())
+    throw DataError("{}: {} norms for {} tensors", place, manifest.norms.size(), manifest.tensors.size());
   const Json& shards = array_field(document, "shards", place);
   if (shards.empty() || shards.size() > kMostShards) throw DataError("{}: {} shards", place, shards.size());
   if (json_field<std::size_t>(document, "ranks", place) != shards.size())
@@ -105,6 +114,7 @@ std::string lines_of(const std::vector<Json>& objects) {
 std::string manifest_text(const std::filesystem::path& folder) {
   const std::filesystem::path path = folder / kFileName;
   std::error_code error;
+  if (std::filesystem::is_symlink(path, error)) throw CheckpointError("{}: a link, not a file", path.string());
   const std::uintmax_t bytes = std::filesystem::file_size(path, error);
   if (error) throw CheckpointError("{}: {}", path.string(), error.message());
   if (bytes > kLargestManifest) throw CheckpointError("{}: {} bytes is too large for a manifest", path.string(), bytes);
@@ -117,18 +127,26 @@ std::string shard_file_name(int rank, int ranks) { return fmt::format("shard-{:0
 
 std::string format_manifest(const Manifest& manifest) {
   std::vector<Json> tensors, shards;
-  for (const GlobalTensor& tensor : manifest.tensors) tensors.push_back(tensor_to_json(tensor, "name"));
-  for (const ShardRecord& shard : manifest.shards)
+  for (std::size_t i = 0; i < manifest.tensors.size(); ++i) {
+    tensors.push_back(tensor_to_json(manifest.tensors[i], "name"));
+    if (!manifest.norms.empty()) tensors.back()["norm"] = manifest.norms[i];
+  }
+  for (const ShardRecord& shard : manifest.shards) {
     shards.push_back(Json{{"file", shard.file},
                           {"bytes", shard.bytes},
                           {"table_offset", shard.table_offset},
                           {"table_bytes", shard.table_bytes},
                           {"table_xxh3_128", shard.table_digest}});
+    if (!shard.rest_digest.empty()) shards.back()["rest_xxh3_128"] = shard.rest_digest;
+  }
+  const std::string evaluated =
+      manifest.evaluation_loss ? fmt::format("  \"evaluation_loss\": {},\n", Json(*manifest.evaluation_loss).dump())
+                               : "";
   std::string text = fmt::format(
       "{{\n  \"format\": \"{}\",\n  \"version\": {},\n  \"readable_from\": {},\n  \"step\": {},\n  \"attempt\": {},\n"
-      "  \"created\": {},\n  \"ranks\": {},\n  \"state\": {},\n  \"tensors\": {},\n  \"shards\": {},\n  ",
+      "  \"created\": {},\n{}  \"ranks\": {},\n  \"state\": {},\n  \"tensors\": {},\n  \"shards\": {},\n  ",
       kFormat, kVersion, kReadableFrom, manifest.step, Json(manifest.attempt).dump(), Json(manifest.created).dump(),
-      manifest.shards.size(), manifest.state.dump(), lines_of(tensors), lines_of(shards));
+      evaluated, manifest.shards.size(), manifest.state.dump(), lines_of(tensors), lines_of(shards));
   return text + fmt::format("{}{}{}", kTailBegin, digest_of(text), kTailEnd);
 }
 

@@ -2,6 +2,7 @@
 /// manifest.json: what makes a checkpoint whole. Its last line is a digest of all bytes before it.
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,6 +18,7 @@ struct ShardRecord {
   std::int64_t table_offset = 0;
   std::int64_t table_bytes = 0;
   std::string table_digest;  ///< xxh3-128, 32 hexadecimal digits
+  std::string rest_digest;   ///< of the bytes of neither pieces nor table; empty where none was recorded
 };
 
 struct Manifest {
@@ -24,8 +26,10 @@ struct Manifest {
   std::string attempt;
   std::string created;  ///< RFC 3339, UTC
   Json state;
-  std::vector<GlobalTensor> tensors;  ///< sorted by name
-  std::vector<ShardRecord> shards;    ///< one a rank that saved
+  std::vector<GlobalTensor> tensors;      ///< sorted by name
+  std::vector<ShardRecord> shards;        ///< one a rank that saved
+  std::vector<double> norms;              ///< L2, of each tensor; empty where none were recorded
+  std::optional<double> evaluation_loss;  ///< of the weights that it holds, where they were evaluated
 };
 
 /// "shard-00001-of-00004.h5"

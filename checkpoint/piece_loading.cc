@@ -10,6 +10,7 @@
 #include "stoa/base/error.h"
 #include "stoa/checkpoint/box_copy.h"
 #include "stoa/checkpoint/chunk_stream.h"
+#include "stoa/checkpoint/piece_norms.h"
 #include "stoa/checkpoint/shard_reader.h"
 #include "stoa/checkpoint/tiling.h"
 
@@ -18,15 +19,20 @@ namespace {
 
 constexpr std::int64_t kElementBytes = sizeof(float);
 
-using WantedByTensor = std::multimap<std::string_view, const PieceToLoad*>;
+/// A piece that is asked for, and the sum of squares of what it has got so far.
+struct WantedPiece {
+  const PieceToLoad& piece;
+  double squares = 0;
+};
+using WantedByTensor = std::multimap<std::string_view, WantedPiece*>;
 
 /// What a stored piece gives to a wanted one, in ascending order of the stored bytes.
 class Share {
  public:
-  Share(const StoredPiece& stored, const PieceToLoad& wanted, const parallel::Box& shared)
+  Share(const StoredPiece& stored, WantedPiece& wanted, const parallel::Box& shared)
       : wanted_(wanted),
         shared_(shared),
-        walk_(shared_, stored.box, wanted.box),
+        walk_(shared_, stored.box, wanted.piece.box),
         begin_(walk_.run().from * kElementBytes) {
     std::int64_t last = 0;
     for (std::size_t d = 0; d < shared.begin.size(); ++d)
@@ -48,15 +54,17 @@ class Share {
       const std::int64_t from = run.from * kElementBytes + copied_;
       const std::int64_t size = std::min(run.count * kElementBytes - copied_, stop - from);
       if (size <= 0) return;
-      auto* into = reinterpret_cast<std::byte*>(wanted_.values.data() + run.to) + copied_;
-      std::memcpy(into, bytes.data() + (from - at), static_cast<std::size_t>(size));
+      const auto into = wanted_.piece.values.subspan(static_cast<std::size_t>(run.to + copied_ / kElementBytes),
+                                                     static_cast<std::size_t>(size / kElementBytes));
+      std::memcpy(into.data(), bytes.data() + (from - at), static_cast<std::size_t>(size));
+      wanted_.squares += sum_of_squares(into);
       copied_ += size;
       if (copied_ < run.count * kElementBytes) return;
     }
   }
 
  private:
-  const PieceToLoad& wanted_;
+  WantedPiece& wanted_;
   parallel::Box shared_;
   RunWalk walk_;
   std::int64_t begin_, end_ = 0;
@@ -95,8 +103,9 @@ std::deque<Source> sources_of(const ShardReader& shard, const WantedByTensor& by
     const auto [first, last] = by_tensor.equal_range(stored.tensor.name);
     Source source{.piece = i, .shares = {}, .ranges = {}};
     for (auto wanted = first; wanted != last; ++wanted) {
-      if (wanted->second->tensor.shape != stored.tensor.shape) continue;
-      const auto shared = parallel::intersect(stored.box, wanted->second->box);
+      const PieceToLoad& piece = wanted->second->piece;
+      if (piece.tensor.shape != stored.tensor.shape) continue;
+      const auto shared = parallel::intersect(stored.box, piece.box);
       if (shared && shared->elements() > 0) source.shares.emplace_back(stored, *wanted->second, *shared);
     }
     if (source.shares.empty()) continue;
@@ -123,20 +132,30 @@ void load_shard(const ShardReader& shard, const WantedByTensor& by_tensor) {
 
 }  // namespace
 
-void load_pieces(const std::filesystem::path& folder, const Manifest& manifest, std::span<const PieceToLoad> pieces) {
+void check_tiling(const std::filesystem::path& folder, const Manifest& manifest,
+                  std::span<const PieceDescription> stored) {
+  const Tiling tiling = tile(stored);
+  if (!tiling.defect.empty()) throw CheckpointError("{}: {}", folder.string(), tiling.defect);
+  const auto same = [](const GlobalTensor& a, const GlobalTensor& b) { return a.name == b.name && a.shape == b.shape; };
+  if (!std::equal(tiling.tensors.begin(), tiling.tensors.end(), manifest.tensors.begin(), manifest.tensors.end(), same))
+    throw CheckpointError("{}: the shards hold other tensors than the manifest lists", folder.string());
+}
+
+std::vector<double> load_pieces(const std::filesystem::path& folder, const Manifest& manifest,
+                                std::span<const PieceToLoad> pieces) {
+  std::deque<WantedPiece> wanted;
   WantedByTensor by_tensor;
-  for (const PieceToLoad& piece : pieces) by_tensor.emplace(piece.tensor.name, &piece);
+  for (const PieceToLoad& piece : pieces) by_tensor.emplace(piece.tensor.name, &wanted.emplace_back(piece));
   std::vector<PieceDescription> stored;
   for (const ShardRecord& record : manifest.shards) {
     const ShardReader shard(folder, record);
     for (const StoredPiece& piece : shard.pieces()) stored.push_back({piece.tensor, piece.box});
     load_shard(shard, by_tensor);
   }
-  const Tiling tiling = tile(stored);
-  if (!tiling.defect.empty()) throw CheckpointError("{}: {}", folder.string(), tiling.defect);
-  const auto same = [](const GlobalTensor& a, const GlobalTensor& b) { return a.name == b.name && a.shape == b.shape; };
-  if (!std::equal(tiling.tensors.begin(), tiling.tensors.end(), manifest.tensors.begin(), manifest.tensors.end(), same))
-    throw CheckpointError("{}: the shards hold other tensors than the manifest lists", folder.string());
+  check_tiling(folder, manifest, stored);
+  std::vector<double> squares;
+  for (const WantedPiece& piece : wanted) squares.push_back(piece.squares);
+  return squares;
 }
 
 }  // namespace stoa::checkpoint

@@ -3,10 +3,14 @@
 #include <algorithm>
 #include <charconv>
 #include <functional>
+#include <set>
 
+#include "stoa/base/clock.h"
 #include "stoa/base/durable_file.h"
 #include "stoa/base/error.h"
+#include "stoa/checkpoint/piece_norms.h"
 #include "stoa/checkpoint/verify.h"
+#include "stoa/checkpoint/view_file.h"
 
 namespace stoa::checkpoint {
 namespace {
@@ -59,6 +63,22 @@ void refuse_whole(const fs::path& folder, std::int64_t step) {
     throw StorageError("{}: step {} is already published, by attempt {}; it stays", folder.string(), step, *attempt);
 }
 
+/// Losses are read only where a rule asks for them.
+std::vector<RetentionCandidate> candidates_of(const std::vector<CheckpointEntry>& entries,
+                                              const RetentionRules& rules) {
+  std::vector<RetentionCandidate> candidates;
+  for (const CheckpointEntry& entry : entries) {
+    candidates.push_back({.step = entry.step, .evaluation_loss = std::nullopt});
+    if (rules.keep_best == 0) continue;
+    try {
+      candidates.back().evaluation_loss = read_manifest(entry.folder).evaluation_loss;
+    } catch (const Error&) {
+      candidates.back().is_whole = false;
+    }
+  }
+  return candidates;
+}
+
 void warn_on_failure(Log& log, const std::function<void()>& work) {
   try {
     work();
@@ -68,6 +88,10 @@ void warn_on_failure(Log& log, const std::function<void()>& work) {
 }
 
 }  // namespace
+
+void keep_from_others(const fs::path& path, std::error_code& error) {
+  fs::permissions(path, fs::perms::others_all, fs::perm_options::remove, error);
+}
 
 std::string step_folder_name(std::int64_t step) { return fmt::format("{}{:08}", kPrefix, step); }
 
@@ -92,6 +116,14 @@ std::vector<CheckpointEntry> scan_published(const fs::path& directory) {
   return entries;
 }
 
+std::vector<fs::path> scan_unpublished(const fs::path& directory) {
+  std::vector<fs::path> folders;
+  for (const std::string& name : folder_names(directory))
+    if (unpublished_step(name)) folders.push_back(directory / name);
+  std::ranges::sort(folders);
+  return folders;
+}
+
 fs::path begin_partial(const fs::path& directory, std::int64_t step, const std::string& attempt) {
   const fs::path published = directory / step_folder_name(step);
   if (is_there(published)) refuse_whole(published, step);
@@ -99,8 +131,37 @@ fs::path begin_partial(const fs::path& directory, std::int64_t step, const std::
   std::error_code error;
   fs::remove_all(partial, error);
   if (!error) fs::create_directory(partial, error);
+  if (!error) keep_from_others(partial, error);
   if (error) throw StorageError("{}: creating the folder failed: {}", partial.string(), error.message());
   return partial;
+}
+
+Manifest make_manifest(const CheckpointState& state, const std::string& attempt, const SavePlan& plan,
+                       std::span<const ShardRecord> shards, std::span<const double> squares) {
+  return {.step = state.step,
+          .attempt = attempt,
+          .created = format_utc(SystemClock().unix_s()),
+          .state = state.state,
+          .tensors = plan.tensors,
+          .shards = {shards.begin(), shards.end()},
+          .norms = norms_of(plan, squares),
+          .evaluation_loss = state.evaluation_loss};
+}
+
+void publish_whole(const fs::path& partial, const fs::path& directory, const Manifest& manifest, const SavePlan& plan,
+                   Log& log) {
+  const auto mappings = static_cast<std::int64_t>(plan.sources.size());
+  if (mappings <= kMostMappings) write_view(partial, plan.tensors, plan.sources);
+  write_file_durably(partial / "manifest.json", format_manifest(manifest));
+  for (const auto& file : fs::directory_iterator(partial)) {
+    std::error_code error;
+    keep_from_others(file.path(), error);
+    if (error) throw StorageError("{}: its mode cannot be set: {}", file.path().string(), error.message());
+  }
+  publish(partial, directory, manifest.step, manifest.attempt, log);
+  if (mappings > kMostMappings)
+    log.info("step {} has {} pieces and no checkpoint.h5: `stoa checkpoint index {}` writes it", manifest.step,
+             mappings, (directory / step_folder_name(manifest.step)).string());
 }
 
 void publish(const fs::path& partial, const fs::path& directory, std::int64_t step, const std::string& attempt,
@@ -119,23 +180,28 @@ void publish(const fs::path& partial, const fs::path& directory, std::int64_t st
   rename_durably(partial, folder);
 }
 
-void tidy_after(const fs::path& directory, std::int64_t step, std::int64_t keep_last, Log& log) {
+void tidy_after(const fs::path& directory, std::int64_t step, const RetentionRules& rules, Log& log) {
   warn_on_failure(log, [&] { replace_symlink(directory / "latest", step_folder_name(step)); });
   warn_on_failure(log, [&] {
-    for (const std::string& name : folder_names(directory))
-      if (const auto left = unpublished_step(name); left && *left <= step) fs::remove_all(directory / name);
+    for (const fs::path& left : scan_unpublished(directory))
+      if (*unpublished_step(left.filename().string()) <= step) fs::remove_all(left);
   });
   warn_on_failure(log, [&] {
     std::vector<CheckpointEntry> entries = scan_published(directory);
     std::erase_if(entries, [&](const CheckpointEntry& entry) { return entry.step > step; });
-    const auto keep = static_cast<std::size_t>(std::max<std::int64_t>(keep_last, 1));
-    for (std::size_t i = 0; i + keep < entries.size(); ++i) {
-      // Out of sight by one rename before its files go: a crash in between leaves no half checkpoint.
-      const fs::path doomed = entries[i].folder.string() + ".replaced-old";
-      fs::rename(entries[i].folder, doomed);
-      fs::remove_all(doomed);
-    }
+    const std::set<std::int64_t> doomed = steps_to_remove(candidates_of(entries, rules), rules);
+    for (const CheckpointEntry& entry : entries)
+      if (doomed.contains(entry.step)) remove_published(entry);
   });
+}
+
+void remove_published(const CheckpointEntry& entry) {
+  const fs::path doomed = entry.folder.string() + ".replaced-old";
+  std::error_code error;
+  fs::remove_all(doomed, error);
+  if (!error) fs::rename(entry.folder, doomed, error);
+  if (!error) fs::remove_all(doomed, error);
+  if (error) throw StorageError("{}: removing it failed: {}", entry.folder.string(), error.message());
 }
 
 }  // namespace stoa::checkpoint

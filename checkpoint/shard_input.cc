@@ -21,12 +21,12 @@ constexpr std::int64_t kLeastDirectBytes = std::int64_t{1} << 20;
 
 FileDescriptor open_shard(const std::filesystem::path& path, std::int64_t bytes) {
   struct stat status {};
-  // Before open(2): a pipe put in a shard's place would make it wait.
-  if (::stat(path.c_str(), &status) != 0) throw CheckpointError("{}: {}", path.string(), errno_message(errno));
+  // Before open(2): a pipe put in a shard's place would make it wait, and a link could lead anywhere.
+  if (::lstat(path.c_str(), &status) != 0) throw CheckpointError("{}: {}", path.string(), errno_message(errno));
   if (!S_ISREG(status.st_mode)) throw CheckpointError("{}: not a regular file", path.string());
   if (status.st_size != bytes)
     throw CheckpointError("{}: {} bytes, but the manifest says {}", path.string(), status.st_size, bytes);
-  return open_file(path, O_RDONLY);
+  return open_file(path, O_RDONLY | O_NOFOLLOW);
 }
 
 }  // namespace

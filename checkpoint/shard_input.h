@@ -14,6 +14,12 @@
 
 namespace stoa::checkpoint {
 
+/// Where bytes stand in a file.
+struct ChunkPlace {
+  std::int64_t offset = 0;
+  std::int64_t bytes = 0;
+};
+
 class ShardInput {
  public:
   /// CheckpointError where the file is missing, no regular file, or not of `bytes` bytes; StorageError where it cannot

@@ -6,6 +6,7 @@
 #include "stoa/base/checksum.h"
 #include "stoa/base/error.h"
 #include "stoa/checkpoint/box_copy.h"
+#include "stoa/checkpoint/shard_rest.h"
 
 namespace stoa::checkpoint {
 namespace {
@@ -38,6 +39,10 @@ ShardReader::ShardReader(const std::filesystem::path& folder, const ShardRecord&
   } catch (const DataError& failure) {
     throw CheckpointError("{}", failure.what());
   }
+  if (record.rest_digest.empty()) return;
+  if (const std::string digest = rest_digest(input_, record, pieces_); digest != record.rest_digest)
+    throw CheckpointError("{}: the bytes between its pieces: their digest is {}, but the manifest says {}", path,
+                          digest, record.rest_digest);
 }
 
 void ShardReader::check_chunk(std::size_t index, std::int64_t number, std::uint64_t digest) const {

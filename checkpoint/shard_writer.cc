@@ -6,7 +6,9 @@
 #include "stoa/base/checksum.h"
 #include "stoa/base/error.h"
 #include "stoa/checkpoint/hdf5_shard.h"
+#include "stoa/checkpoint/piece_norms.h"
 #include "stoa/checkpoint/shard_output.h"
+#include "stoa/checkpoint/shard_rest.h"
 #include "stoa/checkpoint/write_beside.h"
 
 namespace stoa::checkpoint {
@@ -19,19 +21,22 @@ StoredPiece planned(const GlobalTensor& tensor, const parallel::Box& box) {
   return {tensor, box, 0, bytes, std::vector<std::uint64_t>(chunks_of(bytes, kChunkBytes))};
 }
 
-/// Bytes are hashed while they are written.
-void write_piece(WriteBeside& write, StoredPiece& stored, const ByteSource& next) {
+/// Bytes are hashed and summed while they are written. Returns the sum of squares.
+double write_piece(WriteBeside& write, StoredPiece& stored, const ByteSource& next) {
   auto checksum = stored.chunk_checksums.begin();
+  double squares = 0;
   for (std::int64_t at = 0; at < stored.bytes; at += kTransferBytes) {
     auto rest = next(static_cast<std::size_t>(std::min(kTransferBytes, stored.bytes - at)));
     write.start(stored.offset + at, rest);
     for (; !rest.empty(); ++checksum) {
       const std::size_t chunk = std::min<std::size_t>(kChunkBytes, rest.size());
       *checksum = xxh3_64(rest.first(chunk));
+      squares += sum_of_squares({reinterpret_cast<const float*>(rest.data()), chunk / sizeof(float)});
       rest = rest.subspan(chunk);
     }
     write.finish();
   }
+  return squares;
 }
 
 void write_table(ShardOutput& output, const TablePlace& place, std::span<const std::byte> table) {
@@ -42,16 +47,19 @@ void write_table(ShardOutput& output, const TablePlace& place, std::span<const s
 
 }  // namespace
 
-ShardRecord write_shard(const std::filesystem::path& path, std::span<const PieceDescription> pieces,
-                        const ByteSource& next) {
+WrittenShard write_shard(const std::filesystem::path& path, std::span<const PieceDescription> pieces,
+                         const ByteSource& next) {
   std::vector<StoredPiece> stored;
   for (const PieceDescription& piece : pieces)
     if (piece.box.elements() > 0) stored.push_back(planned(piece.tensor, piece.box));
   const TablePlace place = create_hdf5_shard(path, stored);
   ShardOutput output(path);
+  std::vector<double> squares;
   {
     WriteBeside write(output);
-    for (StoredPiece& piece : stored) write_piece(write, piece, next);
+    auto piece = stored.begin();
+    for (const PieceDescription& given : pieces)
+      squares.push_back(given.box.elements() > 0 ? write_piece(write, *piece++, next) : 0);
   }
   const std::string table = format_piece_table(stored);
   if (static_cast<std::int64_t>(table.size()) != place.bytes)
@@ -59,7 +67,9 @@ ShardRecord write_shard(const std::filesystem::path& path, std::span<const Piece
   const auto table_bytes = std::as_bytes(std::span(table));
   write_table(output, place, table_bytes);
   output.sync();
-  return {path.filename().string(), output.size(), place.offset, place.bytes, xxh3_128_hex(table_bytes)};
+  ShardRecord record{path.filename().string(), output.size(), place.offset, place.bytes, xxh3_128_hex(table_bytes), ""};
+  record.rest_digest = rest_digest(ShardInput(path, record.bytes), record, stored);
+  return {std::move(record), std::move(squares)};
 }
 
 ByteSource bytes_of(std::span<const PieceToSave> pieces) {
@@ -71,7 +81,7 @@ ByteSource bytes_of(std::span<const PieceToSave> pieces) {
   };
 }
 
-ShardRecord write_shard(const std::filesystem::path& path, std::span<const PieceToProduce> pieces) {
+WrittenShard write_shard(const std::filesystem::path& path, std::span<const PieceToProduce> pieces) {
   std::vector<PieceDescription> described;
   std::int64_t largest = 0;
   for (const PieceToProduce& piece : pieces) {

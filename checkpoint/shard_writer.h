@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <functional>
 #include <span>
+#include <vector>
 
 #include "stoa/checkpoint/manifest.h"
 #include "stoa/checkpoint/tensor_piece.h"
@@ -14,10 +15,15 @@ namespace stoa::checkpoint {
 /// until the next call.
 using ByteSource = std::function<std::span<const std::byte>(std::size_t bytes)>;
 
+struct WrittenShard {
+  ShardRecord record;
+  std::vector<double> squares;  ///< the sum of squares of each piece
+};
+
 /// Creates `path` (which must not exist) with all pieces that are not empty, and fsyncs it. StorageError.
 /// REQUIRES: every piece passed tensor_defect and box_defect.
-ShardRecord write_shard(const std::filesystem::path& path, std::span<const PieceDescription> pieces,
-                        const ByteSource& next);
+WrittenShard write_shard(const std::filesystem::path& path, std::span<const PieceDescription> pieces,
+                         const ByteSource& next);
 
 /// The source of pieces in memory, which it borrows.
 ByteSource bytes_of(std::span<const PieceToSave> pieces);
@@ -30,6 +36,6 @@ struct PieceToProduce {
   std::function<void(std::span<float> into)> values;
 };
 /// The same shard from such pieces. Holds the values of one at a time.
-ShardRecord write_shard(const std::filesystem::path& path, std::span<const PieceToProduce> pieces);
+WrittenShard write_shard(const std::filesystem::path& path, std::span<const PieceToProduce> pieces);
 
 }  // namespace stoa::checkpoint

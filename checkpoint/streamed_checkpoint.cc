@@ -39,15 +39,9 @@ void write_streamed_checkpoint(const fs::path& directory, const CheckpointState&
   if (error) throw StorageError("{}: creating the folder failed: {}", directory.string(), error.message());
   const fs::path partial = begin_partial(directory, state.step, kAttempt);
   try {
-    const ShardRecord shard = write_shard(partial / file, pieces);
-    const fs::path view = partial / "checkpoint.h5";
-    write_global_view(view, plan.tensors, plan.sources);
-    sync_file(open_file(view, O_RDONLY).get(), view);
-    write_file_durably(
-        partial / "manifest.json",
-        format_manifest(
-            {state.step, kAttempt, format_utc(SystemClock().unix_s()), state.state, plan.tensors, {shard}}));
-    publish(partial, directory, state.step, kAttempt, log);
+    const WrittenShard shard = write_shard(partial / file, pieces);
+    publish_whole(partial, directory, make_manifest(state, kAttempt, plan, {&shard.record, 1}, shard.squares), plan,
+                  log);
   } catch (...) {
     std::error_code ignored;
     fs::remove_all(partial, ignored);

@@ -22,7 +22,9 @@ Manifest seed_manifest() {
           Json{{"seed", 7}, {"window", {1.5, 0.1}}},
           {{"parameters/a", DType::kFloat32, {33, 65}}, {"parameters/b", DType::kFloat32, {}}},
           {{"shard-00000-of-00002.h5", 9000, 512, 300, std::string(32, 'a')},
-           {"shard-00001-of-00002.h5", 9000, 512, 300, std::string(32, 'b')}}};
+           {"shard-00001-of-00002.h5", 9000, 512, 300, std::string(32, 'b')}},
+          {1.5, 0.1},
+          2.25};
 }
 
 /// A digest would refuse every mutation before the parser sees it: it is made right again.

@@ -20,7 +20,9 @@ Manifest small_manifest() {
           "2026-03-05T14:07:09Z",
           Json{{"seed", 7}},
           {{"a", DType::kFloat32, {33, 65}}, {"b", DType::kFloat32, {}}},
-          {{"shard-00000-of-00001.h5", 9000, 512, 300, std::string(32, 'a')}}};
+          {{"shard-00000-of-00001.h5", 9000, 512, 300, std::string(32, 'a'), std::string(32, 'c')}},
+          {1.5, 0.1},
+          2.25};
 }
 
 /// The manifest's text after an edit, with a digest that is right again.
@@ -43,6 +45,20 @@ TEST(Manifest, ComesBackAsItWasWritten) {
   const Manifest manifest = parse_manifest(format_manifest(small_manifest()), "m.json");
   EXPECT_EQ(format_manifest(manifest), format_manifest(small_manifest()));
   EXPECT_EQ(manifest.tensors[0].shape, (std::vector<std::int64_t>{33, 65}));
+  EXPECT_EQ(manifest.norms, (std::vector<double>{1.5, 0.1}));
+  EXPECT_EQ(manifest.evaluation_loss, 2.25);
+}
+
+TEST(Manifest, WhatWasNotRecordedNeedNotBeThere) {
+  Manifest plain = small_manifest();
+  plain.norms.clear();
+  plain.evaluation_loss.reset();
+  plain.shards[0].rest_digest.clear();
+  const Manifest manifest = parse_manifest(format_manifest(plain), "m.json");
+  EXPECT_TRUE(manifest.norms.empty());
+  EXPECT_FALSE(manifest.evaluation_loss);
+  EXPECT_EQ(manifest.shards[0].rest_digest, "");
+  expect_refused(",\"norm\":0.1", "", "1 norms for 2 tensors");
 }
 
 TEST(Manifest, IsOneJsonDocumentWithItsDigest) {
