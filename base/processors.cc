@@ -36,6 +36,8 @@ constexpr int kMostProcessors = 1 << 20;
 
 }  // namespace
 
+int threads_or_all(int asked) { return asked > 0 ? asked : static_cast<int>(allowed_processors().size()); }
+
 std::vector<int> allowed_processors() {
   // The system refuses a set smaller than its own; how large that is only a try tells.
   for (int processors = 1024; processors <= kMostProcessors; processors *= 2) {

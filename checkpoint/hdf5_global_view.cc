@@ -44,7 +44,8 @@ void map_piece(const Hdf5Handle& creation, const Hdf5Handle& whole, const PieceS
 void write_global_view(const std::filesystem::path& path, std::span<const GlobalTensor> tensors,
                        std::span<const PieceSource> pieces) {
   std::multimap<std::string_view, const PieceSource*> by_tensor;
-  for (const PieceSource& source : pieces) by_tensor.emplace(source.piece.tensor.name, &source);
+  for (const PieceSource& source : pieces)
+    if (source.piece.box.elements() > 0) by_tensor.emplace(source.piece.tensor.name, &source);
   const Hdf5Session session;
   Hdf5Handle file = create_hdf5_file(path);
   const Hdf5Handle links = link_creation();

@@ -16,7 +16,7 @@ struct PieceSource {
   std::string file;
 };
 
-/// `pieces` tile each of `tensors`. What no file holds reads as NaN. StorageError.
+/// `pieces` tile each of `tensors`; empty ones stand in no file. What no file holds reads as NaN. StorageError.
 void write_global_view(const std::filesystem::path& path, std::span<const GlobalTensor> tensors,
                        std::span<const PieceSource> pieces);
 

@@ -88,13 +88,12 @@ Manifest parse_document(const Json& document, std::string_view place) {
     manifest.evaluation_loss = json_field<double>(document, "evaluation_loss", place);
   for (const Json& object : array_field(document, "tensors", place)) {
     manifest.tensors.push_back(tensor_from_json(object, "name", place));
-    if (object.contains("norm")) manifest.norms.push_back(json_field<double>(object, "norm", place));
+    manifest.norms.push_back(object.contains("norm") ? json_field<double>(object, "norm", place)
+                                                     : std::numeric_limits<double>::quiet_NaN());
     const std::size_t count = manifest.tensors.size();
     if (count > 1 && manifest.tensors[count - 2].name >= manifest.tensors[count - 1].name)
       throw DataError("{}: tensors are not sorted by name at '{}'", place, manifest.tensors.back().name);
   }
-  if (!manifest.norms.empty() && manifest.norms.size() != manifest.tensors.size())
-    throw DataError("{}: {} norms for {} tensors", place, manifest.norms.size(), manifest.tensors.size());
   const Json& shards = array_field(document, "shards", place);
   if (shards.empty() || shards.size() > kMostShards) throw DataError("{}: {} shards", place, shards.size());
   if (json_field<std::size_t>(document, "ranks", place) != shards.size())
@@ -129,7 +128,7 @@ std::string format_manifest(const Manifest& manifest) {
   std::vector<Json> tensors, shards;
   for (std::size_t i = 0; i < manifest.tensors.size(); ++i) {
     tensors.push_back(tensor_to_json(manifest.tensors[i], "name"));
-    if (!manifest.norms.empty()) tensors.back()["norm"] = manifest.norms[i];
+    if (i < manifest.norms.size() && std::isfinite(manifest.norms[i])) tensors.back()["norm"] = manifest.norms[i];
   }
   for (const ShardRecord& shard : manifest.shards) {
     shards.push_back(Json{{"file", shard.file},

@@ -28,7 +28,7 @@ struct Manifest {
   Json state;
   std::vector<GlobalTensor> tensors;      ///< sorted by name
   std::vector<ShardRecord> shards;        ///< one a rank that saved
-  std::vector<double> norms;              ///< L2, of each tensor; empty where none were recorded
+  std::vector<double> norms;              ///< L2, of each tensor; NaN where none was recorded
   std::optional<double> evaluation_loss;  ///< of the weights that it holds, where they were evaluated
 };
 

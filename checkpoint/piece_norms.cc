@@ -2,10 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstring>
+#include <limits>
 #include <map>
 
 #include "stoa/base/json.h"
@@ -55,8 +54,10 @@ std::vector<double> norms_of(const SavePlan& plan, std::span<const double> squar
   std::map<std::string_view, double> sums;
   for (std::size_t i = 0; i < plan.sources.size(); ++i) sums[plan.sources[i].piece.tensor.name] += squares[i];
   std::vector<double> norms;
-  for (const GlobalTensor& tensor : plan.tensors) norms.push_back(std::sqrt(sums.at(tensor.name)));
-  if (!std::ranges::all_of(norms, [](double norm) { return std::isfinite(norm); })) norms.clear();
+  for (const GlobalTensor& tensor : plan.tensors) {
+    const double norm = std::sqrt(sums.at(tensor.name));
+    norms.push_back(std::isfinite(norm) ? norm : std::numeric_limits<double>::quiet_NaN());
+  }
   return norms;
 }
 
@@ -73,12 +74,12 @@ std::string describe_loaded(std::span<const PieceToLoad> pieces, std::span<const
 }
 
 std::string norm_defect(const Manifest& manifest, std::span<const std::string> loaded) {
-  if (manifest.norms.empty()) return "";
   LoadedTensors tensors;
   for (const std::string& text : loaded)
     for (const Json& object : parse_json(text, "loaded pieces"))
       if (std::string defect = add_loaded(tensors, object); !defect.empty()) return defect;
   for (std::size_t i = 0; i < manifest.tensors.size(); ++i) {
+    if (std::isnan(manifest.norms[i])) continue;
     const auto found = tensors.find(manifest.tensors[i].name);
     if (found == tensors.end() || found->second.elements != tensor_elements(manifest.tensors[i])) continue;
     double squares = 0;

@@ -14,7 +14,7 @@ namespace stoa::checkpoint {
 /// In double, by eight partial sums.
 double sum_of_squares(std::span<const float> values);
 
-/// The norm of each of the plan's tensors, from the sums of squares of its sources. Empty where one is not finite.
+/// The norm of each of the plan's tensors, from the sums of squares of its sources. NaN where it is not finite.
 std::vector<double> norms_of(const SavePlan& plan, std::span<const double> squares);
 
 /// What a rank tells of the pieces that it loaded.

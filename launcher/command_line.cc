@@ -14,8 +14,9 @@ namespace {
 
 constexpr const char* kFooter =
     "Exit codes: 0 finished; 1 a defect of Stoa; 2 the command line; 3 an experiment or machine file; 4 data or a\n"
-    "tokenizer; 5 a checkpoint; 6 storage; 7 ranks lost each other; 8 training diverged or a layout\n"
-    "differs; 9 this machine lacks something; 75 saved before the work was done: give the same command again.";
+    "tokenizer; 5 a checkpoint; 6 storage; 7 ranks lost each other; 8 training diverged, or a layout\n"
+    "or a checkpoint differs; 9 this machine lacks something; 75 saved before the work was done: give the same command "
+    "again.";
 
 int report_parse(const CLI::App& program, const CLI::ParseError& failure, const Streams& streams) {
   std::ostringstream out;
@@ -45,6 +46,7 @@ int parse_and_run(std::vector<std::string> words, const Streams& streams) {
   commands.push_back(add_export(program));
   commands.push_back(add_import(program));
   commands.push_back(add_report(program));
+  for (auto& command : add_checkpoints(program)) commands.push_back(std::move(command));
   commands.push_back(add_data_prepare(program));
   for (auto& command : add_data_sets(program)) commands.push_back(std::move(command));
   commands.push_back(add_data_curate(program));
@@ -80,6 +82,11 @@ void add_threads(CLI::App& app, int& threads) {
   app.add_option("--threads", threads, "Threads to compute with; 0: as many as there are processors")
       ->type_name("N")
       ->check(CLI::Range(0, 4096));
+}
+
+void add_format(CLI::App& app, TextOrJson& format) {
+  add_choice<TextOrJson>(app, "--format", format, {{"text", TextOrJson::kText}, {"json", TextOrJson::kJson}},
+                         "For people or for programs");
 }
 
 CLI::App& command_group(CLI::App& program, const std::string& name, const std::string& description) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "stoa/launcher/command_line.h"
+#include "stoa/launcher/text_or_json.h"
 
 namespace stoa::launcher {
 
@@ -35,6 +36,9 @@ void add_experiment_words(CLI::App& app, ExperimentWords& words);
 /// --threads N of the commands that compute in this process.
 void add_threads(CLI::App& app, int& threads);
 
+/// --format text or json.
+void add_format(CLI::App& app, TextOrJson& format);
+
 /// An option that is one of a few words, of which `value` is the default.
 template <typename T>
 void add_choice(CLI::App& app, const std::string& option, T& value, const std::map<std::string, T>& choices,
@@ -58,6 +62,8 @@ std::unique_ptr<Command> add_verify(CLI::App& program);
 std::unique_ptr<Command> add_run(CLI::App& program);
 std::unique_ptr<Command> add_eval(CLI::App& program);
 std::unique_ptr<Command> add_sample(CLI::App& program);
+/// list, show, verify, diff, prune, copy, index
+std::vector<std::unique_ptr<Command>> add_checkpoints(CLI::App& program);
 std::unique_ptr<Command> add_data_prepare(CLI::App& program);
 /// inspect, verify, stats, merge, split
 std::vector<std::unique_ptr<Command>> add_data_sets(CLI::App& program);

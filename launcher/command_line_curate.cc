@@ -30,7 +30,7 @@ class DataCurate final : public Command {
     settings.stoa_version = STOA_VERSION;
     Log log(streams.err, "stoa");
     const SystemClock clock;
-    const int threads = threads_ > 0 ? threads_ : static_cast<int>(allowed_processors().size());
+    const int threads = threads_or_all(threads_);
     const auto mode = dry_run_ ? trainer::CurationMode::kDryRun : trainer::CurationMode::kWrite;
     fmt::print(streams.out, "{}", curation_summary(curate(settings, threads, mode, log, clock)));
     return 0;

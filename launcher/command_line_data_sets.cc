@@ -5,11 +5,6 @@
 namespace stoa::launcher {
 namespace {
 
-void add_format(CLI::App& app, TextOrJson& format) {
-  add_choice<TextOrJson>(app, "--format", format, {{"text", TextOrJson::kText}, {"json", TextOrJson::kJson}},
-                         "For people or for programs");
-}
-
 void add_prefix(CLI::App& app, std::string& prefix) {
   app.add_option("PREFIX", prefix, "The data set PREFIX.bin and PREFIX.idx")->required()->type_name("");
 }

@@ -58,7 +58,7 @@ class TokenizerTrain final : public Command {
     if (!std::filesystem::is_directory(folder)) throw StorageError("{}: no such folder", folder.string());
     if (::access(folder.c_str(), W_OK) != 0)
       throw StorageError("{}: nothing can be written there: {}", folder.string(), errno_message(errno));
-    training_.threads = threads_ > 0 ? threads_ : static_cast<int>(allowed_processors().size());
+    training_.threads = threads_or_all(threads_);
     const auto memory_bytes = parse_bytes(memory_);
     if (!memory_bytes) throw UsageError("--memory {}: expected a size such as 2GiB or 500MB", memory_);
     training_.memory_bytes = *memory_bytes;

@@ -21,8 +21,7 @@ class Verify final : public Command {
             "--all", [this] { options_.choice = trainer::LayoutChoice::kAll; },
             "Every combination, not only each pair of values: half a minute")
         ->excludes(layouts);
-    add_choice<TextOrJson>(app(), "--format", options_.format,
-                           {{"text", TextOrJson::kText}, {"json", TextOrJson::kJson}}, "For people or for programs");
+    add_format(app(), options_.format);
   }
 
   int run(const Streams& streams) override {

@@ -179,7 +179,7 @@ int run_data_stats(const StatsOptions& options, std::FILE* out) {
   const std::optional<trainer::Tokenizer> tokenizer = tokenizer_of(options.tokenizer);
   std::optional<std::int32_t> end_of_text;
   if (tokenizer) end_of_text = tokenizer->end_of_text();
-  const int threads = options.threads > 0 ? options.threads : static_cast<int>(allowed_processors().size());
+  const int threads = threads_or_all(options.threads);
   const trainer::DatasetStats stats =
       trainer::dataset_stats(dataset, end_of_text, static_cast<std::size_t>(options.most_frequent), threads);
   Json json = stats_json(options.prefix, stats, end_of_text.has_value());

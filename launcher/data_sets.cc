@@ -23,12 +23,6 @@ namespace {
 
 namespace indexed = trainer::indexed;
 
-int threads_of(int asked) { return asked > 0 ? asked : static_cast<int>(allowed_processors().size()); }
-
-void print_json(std::FILE* out, const Json& json) {
-  fmt::print(out, "{}\n", json.dump(2, ' ', false, Json::error_handler_t::replace));
-}
-
 void check_new(const std::filesystem::path& prefix, Existing existing) {
   for (const std::filesystem::path& path : {indexed::index_path(prefix), indexed::tokens_path(prefix)})
     if (existing == Existing::kRefused && std::filesystem::exists(path))
@@ -73,7 +67,7 @@ int run_data_prepare_text(const PrepareTextOptions& options, std::FILE* out, Log
 int run_data_verify(const VerifyOptions& options, std::FILE* out, Log& log) {
   std::optional<std::int64_t> vocabulary = options.vocabulary;
   if (!options.tokenizer.empty()) vocabulary = trainer::Tokenizer::load(options.tokenizer).vocabulary_size();
-  const int threads = threads_of(options.threads);
+  const int threads = threads_or_all(options.threads);
   Json all = Json::array();
   for (const std::string& prefix : options.prefixes) {
     if (options.prefixes.size() > 1) log.info("verifying {}", prefix);
@@ -101,7 +95,7 @@ int run_data_merge(const MergeOptions& options, std::FILE* out, Log& log) {
   for (const std::string& input : options.inputs) check_is_other(options.out, input);
   check_new(options.out, options.existing);
   const std::vector<std::filesystem::path> inputs(options.inputs.begin(), options.inputs.end());
-  print_made(out, trainer::merge_datasets(inputs, options.out, threads_of(options.threads), log));
+  print_made(out, trainer::merge_datasets(inputs, options.out, threads_or_all(options.threads), log));
   return 0;
 }
 
@@ -141,7 +135,7 @@ int run_data_split(const SplitOptions& options, std::FILE* out, Log& log) {
     check_new(name, options.existing);
   }
   for (const trainer::ReshapedDataset& made :
-       trainer::split_dataset(options.input, options.out, cuts, threads_of(options.threads), log))
+       trainer::split_dataset(options.input, options.out, cuts, threads_or_all(options.threads), log))
     print_made(out, made);
   return 0;
 }

@@ -8,10 +8,9 @@
 #include <vector>
 
 #include "stoa/base/log.h"
+#include "stoa/launcher/text_or_json.h"
 
 namespace stoa::launcher {
-
-enum class TextOrJson { kText, kJson };
 
 struct PrepareTextOptions {
   std::vector<std::string> text;  ///< as data.text

@@ -143,6 +143,8 @@ void describe_parallel(YamlFields& fields, trainer::ParallelSettings& parallel) 
 void describe_checkpoint(YamlFields& fields, trainer::CheckpointSettings& checkpoint) {
   fields.field("every_steps", checkpoint.every_steps, kStepsOrNever);
   fields.field("keep_last", checkpoint.keep_last, WholeRange{.least = 1, .most = 1'000'000});
+  fields.field("keep_every_steps", checkpoint.keep_every_steps, kStepsOrNever);
+  fields.field("keep_best", checkpoint.keep_best, WholeRange{.least = 0, .most = 1'000'000});
   fields.field("staging_mib", checkpoint.staging_mib, WholeRange{.least = 0, .most = std::int64_t{1} << 30});
 }
 
@@ -197,6 +199,7 @@ std::optional<trainer::Impossible> check_experiment(const Experiment& e) {
   if (auto wrong = check_data(e.data, e.training)) return wrong;
   if (e.data.document_separator.find('\n') != std::string::npos)
     return Impossible{"data.document_separator", "data.document_separator: expected one line"};
+  if (auto wrong = check_checkpoint(e.checkpoint, e.evaluation)) return wrong;
   return check_training(e.model, e.training, e.parallel, e.optimizer);
 }
 

@@ -7,6 +7,7 @@
 
 #include "stoa/base/error.h"
 #include "stoa/base/units.h"
+#include "stoa/checkpoint/retention.h"
 #include "stoa/cluster/report.h"
 #include "stoa/launcher/runtime_memory.h"
 #include "stoa/trainer/loop/rank_memory.h"
@@ -145,7 +146,10 @@ Plan plan(const Experiment& e, const cluster::MachineSettings& machine, const Pl
   result.resources =
       result.placement.ranks * (result.resource == "core" ? result.placement.threads_per_rank : std::int64_t{1});
   result.checkpoint_bytes = kCheckpointBytesPerParameter * static_cast<double>(result.parameters);
-  result.kept_bytes = result.checkpoint_bytes * static_cast<double>(e.checkpoint.keep_last + 1);
+  const checkpoint::RetentionRules rules(e.checkpoint.keep_last, e.checkpoint.keep_every_steps, e.checkpoint.keep_best);
+  result.kept_checkpoints = most_kept(rules, e.checkpoint.every_steps, e.training.steps) + 1;
+  // A shard a rank, the manifest, checkpoint.h5 and their folder.
+  result.checkpoint_inodes = result.placement.ranks + 3;
   const cluster::Sourced& peak =
       e.training.precision == trainer::Precision::kBf16 ? machine.peak_bf16_gflops : machine.peak_fp32_gflops;
   result.peak_gflops = assumptions.peak_gflops > 0 ? assumptions.peak_gflops : peak.value;
@@ -173,7 +177,9 @@ std::string plan_text(const Plan& p, const cluster::MachineSettings& machine, co
                 fmt::format("the schedule's bubble and what {} stages wait for the slowest", p.mesh.pipeline));
   if (p.mesh.ranks() > 1) text += row("Traffic", format_bytes(p.traffic.sum()) + " a rank and step", traffic_note(p));
   text += row("Checkpoint", format_bytes(p.checkpoint_bytes),
-              fmt::format("{} with those kept and the one being written", format_bytes(p.kept_bytes)));
+              fmt::format("{} and {} inodes with those kept and the one being written",
+                          format_bytes(p.checkpoint_bytes * static_cast<double>(p.kept_checkpoints)),
+                          format_grouped(p.checkpoint_inodes * p.kept_checkpoints)));
   text += row("Resources", fmt::format("{} {}{}", p.resources, p.resource, p.resources == 1 ? "" : "s"));
   if (!p.seconds)
     return text + row("Time, price", "unknown",

@@ -47,9 +47,10 @@ struct Plan {
   parallel::MeshSize mesh;
   double idle = 0;  ///< part of the time in which a pipeline's stages wait
   StepTraffic traffic;
-  double checkpoint_bytes = 0;  ///< one: fp32 parameters and both moments
-  double kept_bytes = 0;        ///< keep_last of them and the one being written
-  double peak_gflops = 0;       ///< used
+  double checkpoint_bytes = 0;         ///< one: fp32 parameters and both moments
+  std::int64_t kept_checkpoints = 0;   ///< the most that the rules keep at once, and the one being written
+  std::int64_t checkpoint_inodes = 0;  ///< of one: its folder and files
+  double peak_gflops = 0;              ///< used
   std::string peak_source;
   std::optional<double> seconds;  ///< nothing where no peak is known
   std::optional<cluster::Price> price;

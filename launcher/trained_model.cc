@@ -8,16 +8,12 @@
 #include "stoa/trainer/model/parameter_pieces.h"
 
 namespace stoa::launcher {
-namespace {
-
-int threads_of(int asked) { return asked > 0 ? asked : static_cast<int>(allowed_processors().size()); }
-
-}  // namespace
+namespace {}  // namespace
 
 TrainedModel::TrainedModel(const ModelChoice& choice, Log& log)
     : experiment_(read_experiment(choice.experiment_file, choice.overrides)),
       tokenizer_(load_tokenizer(experiment_)),
-      queue_({.threads = threads_of(choice.threads)}),
+      queue_({.threads = threads_or_all(choice.threads)}),
       table_(trainer::make_parameter_table(experiment_.model)),
       parameters_(table_, experiment_.training.precision) {
   const std::vector<std::filesystem::path> folders = checkpoints_to_try(experiment_, choice);

@@ -6,8 +6,8 @@
 
 #include "stoa/base/json.h"
 #include "stoa/base/log.h"
-#include "stoa/launcher/data_sets.h"
 #include "stoa/launcher/experiment.h"
+#include "stoa/launcher/text_or_json.h"
 #include "stoa/trainer/verification/layouts.h"
 #include "stoa/trainer/verification/verify_layouts.h"
 

@@ -163,6 +163,21 @@ double training_flops_per_token(const ModelSettings& m) {
   return products + attention;
 }
 
+std::optional<Impossible> check_checkpoint(const CheckpointSettings& checkpoint, const EvaluationSettings& evaluation) {
+  if (checkpoint.keep_every_steps > 0 && checkpoint.every_steps == 0)
+    return impossible("checkpoint.keep_every_steps",
+                      fmt::format("checkpoint.keep_every_steps {} has nothing to choose from: checkpoint.every_steps 0 "
+                                  "saves after the last step only",
+                                  checkpoint.keep_every_steps));
+  if (checkpoint.keep_best > 0 && evaluation.every_steps == 0)
+    return impossible(
+        "checkpoint.keep_best",
+        fmt::format("checkpoint.keep_best {} has nothing to choose by: evaluation.every_steps 0 evaluates "
+                    "after the last step only",
+                    checkpoint.keep_best));
+  return std::nullopt;
+}
+
 std::optional<Impossible> check_model(const ModelSettings& m) {
   if (m.head_width == 0)
     return impossible(

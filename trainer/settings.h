@@ -171,6 +171,8 @@ struct EvaluationSettings {
 struct CheckpointSettings {
   std::int64_t every_steps = 0;  ///< 0: only after the last step
   std::int64_t keep_last = 2;
+  std::int64_t keep_every_steps = 0;  ///< those of every so many steps stay as well; 0: none
+  std::int64_t keep_best = 0;         ///< those of the lowest evaluation loss stay as well; 0: none
   /// The most memory of a rank for the state that is copied aside while a save is under way; where the state does not
   /// fit, training waits until the rest does. 0: as much as it takes.
   std::int64_t staging_mib = 0;
@@ -189,6 +191,7 @@ std::optional<Impossible> check_model(const ModelSettings& resolved_model);
 std::vector<DataSource> sources_of(const DataSettings& data);
 /// The weight of each source in a stage; null: before the first.
 std::vector<double> weights_of(const DataSettings& data, const MixtureStage* stage);
+std::optional<Impossible> check_checkpoint(const CheckpointSettings& checkpoint, const EvaluationSettings& evaluation);
 std::optional<Impossible> check_data(const DataSettings& data, const TrainingSettings& training);
 std::optional<Impossible> check_training(const ModelSettings& resolved_model, const TrainingSettings& training,
                                          const ParallelSettings& parallel, const OptimizerSettings& optimizer);

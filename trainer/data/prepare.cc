@@ -32,8 +32,6 @@ void make_folder_of(const std::filesystem::path& path) {
   if (failure) throw StorageError("{}: the folder cannot be made: {}", path.parent_path().string(), failure.message());
 }
 
-int workers_of(int threads) { return threads > 0 ? threads : static_cast<int>(allowed_processors().size()); }
-
 void train_and_save(const TextInputs& inputs, const std::filesystem::path& path, std::int64_t vocabulary_size,
                     int threads, Log& log, const Clock& clock) {
   const double began_s = clock.monotonic_s();
@@ -69,7 +67,7 @@ PreparedData open_prepared(const DataSettings& settings, std::int64_t vocabulary
 void prepare_tokenizer(const DataSettings& settings, std::int64_t vocabulary_size, Log& log, int threads) {
   if (is_there(settings.tokenizer)) return;
   train_and_save({settings.text, settings.document_separator, settings.text_field}, settings.tokenizer, vocabulary_size,
-                 workers_of(threads), log, SystemClock());
+                 threads_or_all(threads), log, SystemClock());
 }
 
 PreparedData prepare_data(const DataSettings& settings, std::int64_t vocabulary_size, Log& log, int threads) {
@@ -84,7 +82,7 @@ PreparedData prepare_data(const DataSettings& settings, std::int64_t vocabulary_
   const Tokenizer tokenizer = Tokenizer::load(settings.tokenizer);
   check_size(settings, tokenizer, vocabulary_size);
   make_folder_of(settings.prefix);
-  const EncodedText encoded = encode_files(inputs, tokenizer, settings.prefix, workers_of(threads), log, clock);
+  const EncodedText encoded = encode_files(inputs, tokenizer, settings.prefix, threads_or_all(threads), log, clock);
   return {encoded.documents, encoded.tokens, encoded.text_bytes};
 }
 

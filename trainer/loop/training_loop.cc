@@ -139,6 +139,8 @@ void TrainingLoop::evaluate_held_out() {
   if (parts_.held_out == nullptr || settings_.evaluation.batches == 0) return;
   const EvaluationResult result = evaluate(
       passes_, *parts_.held_out, settings_.evaluation.batches * settings_.training.global_batch, parts_.token_bytes);
+  evaluated_step_ = step_;
+  evaluation_loss_ = std::isfinite(result.loss) ? std::optional(result.loss) : std::nullopt;
   parts_.metrics.write({{"kind", "evaluation"},
                         {"step", step_},
                         {"loss", result.loss},
@@ -172,7 +174,9 @@ void TrainingLoop::save() {
                       {"consumed_samples", step_ * settings_.training.global_batch},
                       {"updates", updates_},
                       {"spikes", spikes_.state()}};
-  saving_.start({step_, state}, pieces_of_state(), settings_.checkpoint.keep_last);
+  const CheckpointSettings& rules = settings_.checkpoint;
+  saving_.start({step_, state, evaluated_step_ == step_ ? evaluation_loss_ : std::nullopt}, pieces_of_state(),
+                {rules.keep_last, rules.keep_every_steps, rules.keep_best});
   saved_step_ = step_;
 }
 

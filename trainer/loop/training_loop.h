@@ -96,7 +96,9 @@ class TrainingLoop {
   std::int64_t step_ = 0;
   std::int64_t updates_ = 0;
   std::int64_t saved_step_ = -1;
-  std::string start_digest_;  ///< of the checkpoint that the first weights came from; empty: none
+  std::int64_t evaluated_step_ = -1;
+  std::optional<double> evaluation_loss_;  ///< at evaluated_step_
+  std::string start_digest_;               ///< of the checkpoint that the first weights came from; empty: none
 };
 
 }  // namespace stoa::trainer
