@@ -45,11 +45,12 @@ CheckpointEntry newest_whole(const fs::path& directory) {
 }
 
 CheckpointEntry find_checkpoint(const CheckpointWords& words) {
-  fs::path path = fs::absolute(words.path).lexically_normal();
+  fs::path path = words.path.lexically_normal();
   if (!path.has_filename()) path = path.parent_path();  // a slash at the end
   std::error_code ignored;
-  if (fs::is_symlink(path, ignored)) path = fs::canonical(path, ignored);  // `latest`
-  if (const auto step = checkpoint::published_step(path.filename().string()); step && fs::is_directory(path, ignored)) {
+  if (fs::is_symlink(path, ignored)) path = path.parent_path() / fs::read_symlink(path, ignored);  // `latest`
+  const std::string name = fs::absolute(path).lexically_normal().filename().string();
+  if (const auto step = checkpoint::published_step(name); step && fs::is_directory(path, ignored)) {
     if (words.step && *words.step != *step) throw UsageError("{}: it is not of step {}", path.string(), *words.step);
     return {*step, path};
   }
@@ -143,7 +144,9 @@ int run_checkpoint_verify(const VerifyCheckpointOptions& options, std::FILE* out
   }
   for (const std::string& defect : report.defects) fmt::print(out, "{}\n", defect);
   fmt::print(out, "{}: {}, {} tensors, {} in {} ({}/s)\n", folder.string(),
-             report.defects.empty() ? "every byte is right" : fmt::format("{} defects", report.defects.size()),
+             report.defects.empty()
+                 ? "every byte is right"
+                 : fmt::format("{} {}", report.defects.size(), report.defects.size() == 1 ? "defect" : "defects"),
              format_grouped(report.tensors), bytes_text(report.bytes), format_duration(seconds),
              format_bytes(static_cast<double>(report.bytes) / std::max(seconds, 1e-9)));
   return code;
