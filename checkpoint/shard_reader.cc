@@ -27,7 +27,7 @@ ChunkPlace place_of(const StoredPiece& piece, ChunkRange range) {
 }
 
 ShardReader::ShardReader(const std::filesystem::path& folder, const ShardRecord& record)
-    : input_(folder / record.file, record.bytes), bytes_(record.bytes) {
+    : input_(folder / record.file, record.bytes), record_(record) {
   const std::string path = input_.path().string();
   std::string table(static_cast<std::size_t>(record.table_bytes), '\0');
   input_.read_at(record.table_offset, std::as_writable_bytes(std::span(table)));
@@ -39,10 +39,13 @@ ShardReader::ShardReader(const std::filesystem::path& folder, const ShardRecord&
   } catch (const DataError& failure) {
     throw CheckpointError("{}", failure.what());
   }
-  if (record.rest_digest.empty()) return;
-  if (const std::string digest = rest_digest(input_, record, pieces_); digest != record.rest_digest)
-    throw CheckpointError("{}: the bytes between its pieces: their digest is {}, but the manifest says {}", path,
-                          digest, record.rest_digest);
+}
+
+void ShardReader::check_rest() const {
+  if (record_.rest_digest.empty()) return;
+  if (const std::string digest = rest_digest(input_, record_, pieces_); digest != record_.rest_digest)
+    throw CheckpointError("{}: the bytes between its pieces: their digest is {}, but the manifest says {}",
+                          input_.path().string(), digest, record_.rest_digest);
 }
 
 void ShardReader::check_chunk(std::size_t index, std::int64_t number, std::uint64_t digest) const {

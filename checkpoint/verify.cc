@@ -28,6 +28,7 @@ class Verification {
     for (std::size_t i = 0; i < manifest.shards.size(); ++i)
       note([&] {
         const ShardReader shard(folder_, manifest.shards[i]);
+        note([&] { shard.check_rest(); });
         for (std::size_t piece = 0; piece < shard.pieces().size(); ++piece) {
           parts_.push_back({i, piece, shard.pieces()[piece].bytes});
           stored.push_back({shard.pieces()[piece].tensor, shard.pieces()[piece].box});
@@ -85,6 +86,7 @@ Manifest verify_checkpoint(const std::filesystem::path& folder) {
   load_pieces(folder, manifest, {});
   for (const ShardRecord& record : manifest.shards) {
     ShardReader shard(folder, record);
+    shard.check_rest();
     for (std::size_t i = 0; i < shard.pieces().size(); ++i) shard.verify(i);
   }
   return manifest;
