@@ -68,7 +68,11 @@ WrittenShard write_shard(const std::filesystem::path& path, std::span<const Piec
   write_table(output, place, table_bytes);
   output.sync();
   ShardRecord record{path.filename().string(), output.size(), place.offset, place.bytes, xxh3_128_hex(table_bytes), ""};
-  record.rest_digest = rest_digest(ShardInput(path, record.bytes), record, stored);
+  try {
+    record.rest_digest = rest_digest(ShardInput(path, record.bytes), record, stored);
+  } catch (const CheckpointError& gone) {
+    throw StorageError("{}", gone.what());  // another attempt has removed it: nothing is wrong with a checkpoint
+  }
   return {std::move(record), std::move(squares)};
 }
 

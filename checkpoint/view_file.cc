@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <vector>
 
 #include "stoa/base/checksum.h"
@@ -24,13 +25,18 @@ constexpr const char* kFileName = "checkpoint.h5";
 constexpr std::string_view kTailBegin = "\nxxh3-128 ";
 constexpr std::int64_t kTailBytes = static_cast<std::int64_t>(kTailBegin.size()) + 32 + 1;
 
-std::string tail_of(const ShardInput& file, std::int64_t bytes) {
+/// Of the first `bytes` bytes.
+std::string tail_of(const fs::path& path, std::int64_t bytes) {
+  const FileDescriptor file = open_file(path, O_RDONLY | O_NOFOLLOW);
   Xxh3Stream digest;
-  std::vector<std::byte> block;
-  for (std::int64_t at = 0; at < bytes; at += static_cast<std::int64_t>(block.size())) {
-    block.resize(static_cast<std::size_t>(std::min(kTransferBytes, bytes - at)));
-    file.read_at(at, block);
-    digest.update(block);
+  std::vector<std::byte> block(kTransferBytes);
+  while (bytes > 0) {
+    const auto part = std::span(block).first(static_cast<std::size_t>(std::min(kTransferBytes, bytes)));
+    const ssize_t got = ::read(file.get(), part.data(), part.size());
+    if (got <= 0)
+      throw StorageError("{}: read failed: {}", path.string(), got < 0 ? errno_message(errno) : "it has ended");
+    digest.update(part.first(static_cast<std::size_t>(got)));
+    bytes -= got;
   }
   return fmt::format("{}{}\n", kTailBegin, digest.digest_128_hex());
 }
@@ -51,7 +57,7 @@ void write_view(const fs::path& folder, std::span<const GlobalTensor> tensors, s
   write_global_view(partial, tensors, sources);
   keep_from_others(partial, error);
   const std::int64_t bytes = size_of(partial);
-  const std::string tail = tail_of(ShardInput(partial, bytes), bytes);
+  const std::string tail = tail_of(partial, bytes);
   const FileDescriptor file = open_file(partial, O_WRONLY | O_APPEND);
   write_all(file.get(), std::as_bytes(std::span(tail)), partial);
   sync_file(file.get(), partial);
@@ -79,10 +85,10 @@ std::string view_defect(const fs::path& folder) {
   if (!fs::exists(fs::symlink_status(path, error))) return "";
   try {
     const std::int64_t bytes = size_of(path);
-    const ShardInput file(path, bytes);
     std::string tail(static_cast<std::size_t>(std::min(bytes, kTailBytes)), '\0');
-    file.read_at(bytes - static_cast<std::int64_t>(tail.size()), std::as_writable_bytes(std::span(tail)));
-    if (bytes >= kTailBytes && tail == tail_of(file, bytes - kTailBytes)) return "";
+    ShardInput(path, bytes)
+        .read_at(bytes - static_cast<std::int64_t>(tail.size()), std::as_writable_bytes(std::span(tail)));
+    if (bytes >= kTailBytes && tail == tail_of(path, bytes - kTailBytes)) return "";
   } catch (const Error& failure) {
     return failure.what();
   }
