@@ -35,7 +35,7 @@ ShardInput::ShardInput(const std::filesystem::path& path, std::int64_t bytes)
     : path_(path),
       fd_(open_shard(path, bytes)),
       direct_(::open(path.c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC)),
-      mapped_(std::make_unique<MappedFile>(fd_.get(), bytes, path)) {}
+      cached_(std::make_unique<CachedFile>(fd_.get(), bytes, path)) {}
 
 bool ShardInput::read_direct(std::int64_t begin, std::int64_t end) {
   if (!direct_) return false;
@@ -52,7 +52,7 @@ std::span<const std::byte> ShardInput::read_chunk(std::int64_t offset, std::int6
   // The blocks at both ends of a chunk that begins inside one are touched only then.
   if (!buffer_) buffer_ = std::make_unique<parallel::PrivateMemory>(kTransferBytes + 2 * kBlockBytes, path_.string());
   const auto size = static_cast<std::size_t>(bytes);
-  if (bytes >= kLeastDirectBytes && !mapped_->is_cached(offset, bytes) && read_direct(offset, offset + bytes))
+  if (bytes >= kLeastDirectBytes && !cached_->is_cached(offset, bytes) && read_direct(offset, offset + bytes))
     return buffer_->bytes().subspan(static_cast<std::size_t>(offset % kBlockBytes), size);
   read_at(offset, buffer_->bytes().first(size));
   return buffer_->bytes().first(size);
@@ -72,9 +72,9 @@ void ShardInput::read_at(std::int64_t offset, std::span<std::byte> into) const {
 std::vector<std::uint64_t> ShardInput::checksums(std::int64_t offset, std::int64_t bytes, std::int64_t chunk_bytes) {
   std::vector<std::uint64_t> digests;
   const auto chunk_at = [&](std::int64_t at) { return std::min(chunk_bytes, bytes - at); };
-  if (mapped_->is_cached(offset, bytes))
+  if (cached_->is_cached(offset, bytes))
     for (std::int64_t at = 0; at < bytes; at += chunk_bytes) {
-      const auto digest = mapped_->xxh3_64(offset + at, chunk_at(at));
+      const auto digest = cached_->xxh3_64(offset + at, chunk_at(at));
       if (!digest) break;  // reading it below says why
       digests.push_back(*digest);
     }

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "stoa/base/durable_file.h"
-#include "stoa/checkpoint/mapped_file.h"
+#include "stoa/checkpoint/cached_file.h"
 #include "stoa/parallel/private_memory.h"
 
 namespace stoa::checkpoint {
@@ -46,7 +46,7 @@ class ShardInput {
   FileDescriptor direct_;  ///< empty where the file system has no direct reading
   /// In huge pages, which a disk fills three times as fast as scattered small ones.
   std::unique_ptr<parallel::PrivateMemory> buffer_;
-  std::unique_ptr<MappedFile> mapped_;
+  std::unique_ptr<CachedFile> cached_;
 };
 
 }  // namespace stoa::checkpoint

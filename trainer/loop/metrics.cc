@@ -5,10 +5,16 @@
 #include <cstdlib>
 #include <utility>
 
+#include "stoa/trainer/loop/recorded_loss.h"
+
 namespace stoa::trainer {
 
 Metrics::Metrics(const std::filesystem::path& file, std::FILE* stream, std::string attempt, const Clock& clock)
-    : file_(file), stream_(stream), attempt_(std::move(attempt)), clock_(&clock) {}
+    : path_(file), file_(file), stream_(stream), attempt_(std::move(attempt)), clock_(&clock) {}
+
+std::optional<double> Metrics::recorded_loss(std::int64_t step) const {
+  return file_ ? trainer::recorded_loss(path_, step) : std::nullopt;
+}
 
 void Metrics::write(Json line) {
   if (!file_) return;

@@ -19,10 +19,14 @@ class Metrics {
   /// Borrows the stream and the clock.
   Metrics(const std::filesystem::path& file, std::FILE* stream, std::string attempt, const Clock& clock);
 
+  /// What recorded_loss() has of a step, before this attempt writes it.
+  std::optional<double> recorded_loss(std::int64_t step) const;
+
   /// Adds "attempt" and "time" and writes the line. A NaN becomes null.
   void write(Json line);
 
  private:
+  std::filesystem::path path_;
   std::optional<AppendFile> file_;
   std::FILE* stream_ = nullptr;
   std::string attempt_;

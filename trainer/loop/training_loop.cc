@@ -10,6 +10,7 @@
 #include "stoa/trainer/data/data_identity.h"
 #include "stoa/trainer/kernels/peak.h"
 #include "stoa/trainer/loop/evaluation.h"
+#include "stoa/trainer/loop/recorded_loss.h"
 #include "stoa/trainer/loop/starting_point.h"
 #include "stoa/trainer/model/identity.h"
 #include "stoa/trainer/model/initial_weights.h"
@@ -55,6 +56,7 @@ void TrainingLoop::resume(const checkpoint::CheckpointState& saved) {
   step_ = saved_step_ = saved.step;
   updates_ = json_field<std::int64_t>(saved.state, "updates", place);
   spikes_.restore(json_field<Json>(saved.state, "spikes", place), place);
+  resumed_step_ = step_;
   parts_.log.info("resumed from step {}", step_);
 }
 
@@ -111,7 +113,18 @@ TrainingLoop::StepResult TrainingLoop::step() {
   return result;
 }
 
+void TrainingLoop::compare_with_recorded(double loss) {
+  const auto recorded = parts_.metrics.recorded_loss(step_);
+  if (!recorded) return;
+  const std::string defect = loss_defect(loss, *recorded, settings_.training.precision);
+  if (defect.empty())
+    parts_.log.info("the loss of step {} is what it was before: {}", step_, loss);
+  else
+    parts_.log.warning("the loss of step {} {}; do not trust this run before it is explained", step_, defect);
+}
+
 void TrainingLoop::report(const StepResult& result, double step_s) {
+  if (step_ == resumed_step_ + 1 && resumed_step_ >= 0) compare_with_recorded(result.loss);
   const double tokens_per_s = double(tokens_per_step()) / step_s;
   const double flops = training_flops_per_token(settings_.model) * tokens_per_s;
   parts_.metrics.write({{"kind", "step"},

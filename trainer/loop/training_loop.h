@@ -73,6 +73,8 @@ class TrainingLoop {
   Json identity() const;
   StepResult step();
   void report(const StepResult& result, double step_s);
+  /// After the first step of a resumed run: against what an attempt before made of it.
+  void compare_with_recorded(double loss);
   void evaluate_held_out();
   std::vector<checkpoint::PieceToSave> pieces_of_state();
   void save();
@@ -96,6 +98,7 @@ class TrainingLoop {
   std::int64_t step_ = 0;
   std::int64_t updates_ = 0;
   std::int64_t saved_step_ = -1;
+  std::int64_t resumed_step_ = -1;
   std::int64_t evaluated_step_ = -1;
   std::optional<double> evaluation_loss_;  ///< at evaluated_step_
   std::string start_digest_;               ///< of the checkpoint that the first weights came from; empty: none

@@ -3,8 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <array>
-#include <limits>
 #include <map>
+#include <optional>
 #include <sstream>
 
 #include "stoa/base/error.h"
@@ -59,7 +59,8 @@ class LoopThreadRanksTraining : public testing::Test {
 
   LoopOutcome train(parallel::Communicator& group, const std::string& name) {
     cpu::Queue queue(loop_queue());
-    Log log(stderr, "test", LogLevel::kError);
+    const bool listens = group.rank() == 0 && heard_ != nullptr;
+    Log log(listens ? heard_ : stderr, "test", listens ? LogLevel::kInfo : LogLevel::kError);
     checkpoint::CheckpointStore store(run_ / "checkpoints", name, log);
     const TokenSamples training = data_.samples(DataSplit::kTrain), held_out = data_.samples(DataSplit::kHeldOut);
     const std::vector<std::int32_t> token_bytes(kLoopVocabulary, 2);
@@ -108,8 +109,8 @@ class LoopThreadRanksTraining : public testing::Test {
     std::filesystem::remove(run_ / "metrics.jsonl");
   }
 
-  /// Publishes the newest checkpoint once more, a step later, with one parameter that is not a number.
-  void plant_nan() {
+  /// Publishes the newest checkpoint once more, a step later or of that step, with one parameter of another value.
+  void plant(float value, std::optional<std::int64_t> step = std::nullopt) {
     parallel::OneRank one;
     Log log(stderr, "test", LogLevel::kError);
     checkpoint::CheckpointStore store(run_ / "checkpoints", "2", log);
@@ -124,8 +125,8 @@ class LoopThreadRanksTraining : public testing::Test {
       for (auto& piece : pieces_to_save(table, group, values[i])) save.push_back(std::move(piece));
     }
     auto state = store.load_newest(load, one);
-    values[0][std::size_t(table.layers[0].feed_forward_in)] = std::numeric_limits<float>::quiet_NaN();
-    ++state->step;
+    values[0][std::size_t(table.layers[0].feed_forward_in)] = value;
+    state->step = step.value_or(state->step + 1);
     store.save(*state, save, one, 1);
   }
 
@@ -139,6 +140,7 @@ class LoopThreadRanksTraining : public testing::Test {
 
   LoopSettings settings_;
   std::int64_t stop_after_ = -1;
+  std::FILE* heard_ = nullptr;  ///< gets what rank 0 logs
   std::int64_t data_tokens_ = 777;
   LoopData data_;
   ScratchFolder run_;

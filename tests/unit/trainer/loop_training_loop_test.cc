@@ -19,6 +19,7 @@
 namespace stoa::trainer {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 TEST_F(LoopThreadRanksTraining, LearnsAndTellsWhatItDid) {
@@ -123,7 +124,7 @@ TEST_F(LoopThreadRanksTraining, ANanPlantedInAParameterIsNeverTrainedOn) {
   stop_after_ = 2;
   attempt(1, "1");
   stop_after_ = -1;
-  plant_nan();
+  plant(std::numeric_limits<float>::quiet_NaN());
   EXPECT_THAT(message_of<NumericError>([&] { attempt(2, "3"); }), HasSubstr("step 7: nan"));
   for (const Json& step : lines("step")) EXPECT_EQ(step.at("skipped"), step.at("attempt") == "3" ? "nan" : "");
 }
@@ -196,6 +197,27 @@ TEST_F(LoopThreadRanksTraining, WeightsOfAnotherModelAreRefusedByWhatDiffers) {
   settings_.model.width = 10;
   settings_.training.start_from = run_ / "first" / "step-00000005";
   EXPECT_THAT(refusal(), HasSubstr("step-00000005/manifest.json"));
+}
+
+TEST_F(LoopThreadRanksTraining, TheFirstLossAfterAResumptionIsComparedWithTheOneBefore) {
+  settings_.checkpoint = {.every_steps = 5, .keep_last = 9};
+  attempt(2, "1");
+  std::filesystem::remove_all(run_ / "checkpoints/step-00000012");
+  const auto heard = [&] {
+    char* text = nullptr;
+    std::size_t size = 0;
+    heard_ = ::open_memstream(&text, &size);
+    attempt({.mesh = {.data = 1, .pipeline = 2}}, "2");
+    std::fclose(std::exchange(heard_, nullptr));
+    const std::string all(text, size);
+    std::free(text);
+    return all;
+  };
+  EXPECT_THAT(heard(), HasSubstr("the loss of step 11 is what it was before"));
+  // Weights that were never there, in a checkpoint whose checksums are all right.
+  for (const char* step : {"step-00000010", "step-00000012"}) std::filesystem::remove_all(run_ / "checkpoints" / step);
+  plant(1.5F, 10);
+  EXPECT_THAT(heard(), AllOf(HasSubstr("the loss of step 11 is"), HasSubstr("more than rounding explains")));
 }
 
 TEST(LoopSteps, MicroBatchesAreSharedEvenly) {

@@ -1,4 +1,4 @@
-#include "stoa/checkpoint/mapped_file.h"
+#include "stoa/checkpoint/cached_file.h"
 
 #include <sys/mman.h>
 #include <unistd.h>
@@ -39,16 +39,16 @@ void catch_bus_errors() {
 
 }  // namespace
 
-MappedFile::MappedFile(int fd, std::int64_t bytes, const std::filesystem::path& path)
+CachedFile::CachedFile(int fd, std::int64_t bytes, const std::filesystem::path& path)
     : bytes_(static_cast<std::size_t>(bytes)) {
   catch_bus_errors();
   begin_ = ::mmap(nullptr, bytes_, PROT_READ, MAP_SHARED, fd, 0);
   if (begin_ == MAP_FAILED) throw ResourceError("{}: mapping it failed: {}", path.string(), errno_message(errno));
 }
 
-MappedFile::~MappedFile() { ::munmap(begin_, bytes_); }
+CachedFile::~CachedFile() { ::munmap(begin_, bytes_); }
 
-bool MappedFile::is_cached(std::int64_t offset, std::int64_t bytes) const {
+bool CachedFile::is_cached(std::int64_t offset, std::int64_t bytes) const {
   const std::int64_t page_bytes = ::sysconf(_SC_PAGESIZE);
   const std::int64_t first = offset / page_bytes * page_bytes;
   std::vector<unsigned char> pages(static_cast<std::size_t>((offset + bytes - first + page_bytes - 1) / page_bytes));
@@ -57,7 +57,7 @@ bool MappedFile::is_cached(std::int64_t offset, std::int64_t bytes) const {
   return std::ranges::all_of(pages, [](unsigned char page) { return (page & 1) != 0; });
 }
 
-std::optional<std::uint64_t> MappedFile::xxh3_64(std::int64_t offset, std::int64_t bytes) const {
+std::optional<std::uint64_t> CachedFile::xxh3_64(std::int64_t offset, std::int64_t bytes) const {
   const std::span<const std::byte> part(static_cast<const std::byte*>(begin_) + offset,
                                         static_cast<std::size_t>(bytes));
   sigjmp_buf here;

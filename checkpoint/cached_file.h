@@ -7,14 +7,14 @@
 
 namespace stoa::checkpoint {
 
-class MappedFile {
+class CachedFile {
  public:
   /// ResourceError where it cannot be mapped. From the first one on the process has a handler of SIGBUS, which leaves
   /// those that are not of a mapped file to the handler before.
-  MappedFile(int fd, std::int64_t bytes, const std::filesystem::path& path);
-  ~MappedFile();
-  MappedFile(const MappedFile&) = delete;
-  MappedFile& operator=(const MappedFile&) = delete;
+  CachedFile(int fd, std::int64_t bytes, const std::filesystem::path& path);
+  ~CachedFile();
+  CachedFile(const CachedFile&) = delete;
+  CachedFile& operator=(const CachedFile&) = delete;
 
   /// Whether all of `bytes` bytes at `offset`, which lie inside, are in the page cache; true where Linux does not tell.
   bool is_cached(std::int64_t offset, std::int64_t bytes) const;
