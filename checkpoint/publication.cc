@@ -153,11 +153,10 @@ void publish_whole(const fs::path& partial, const fs::path& directory, const Man
   const auto mappings = static_cast<std::int64_t>(plan.sources.size());
   if (mappings <= kMostMappings) write_view(partial, plan.tensors, plan.sources);
   write_file_durably(partial / "manifest.json", format_manifest(manifest));
-  for (const auto& file : fs::directory_iterator(partial)) {
-    std::error_code error;
-    keep_from_others(file.path(), error);
-    if (error) throw StorageError("{}: its mode cannot be set: {}", file.path().string(), error.message());
-  }
+  std::error_code error;
+  for (fs::directory_iterator file(partial, error), end; !error && file != end; file.increment(error))
+    keep_from_others(file->path(), error);
+  if (error) throw StorageError("{}: setting the modes of its files failed: {}", partial.string(), error.message());
   publish(partial, directory, manifest.step, manifest.attempt, log);
   if (mappings > kMostMappings)
     log.info("step {} has {} pieces and no checkpoint.h5: `stoa checkpoint index {}` writes it", manifest.step,
