@@ -54,6 +54,8 @@ void FileDescriptor::reset() {
 
 FileDescriptor open_file(const std::filesystem::path& path, int flags, mode_t mode) {
   const int fd = ::open(path.c_str(), flags | O_CLOEXEC, mode);
+  if (fd < 0 && (errno == EMFILE || errno == ENFILE))
+    throw ResourceError("{}: open failed: {}; `ulimit -n` raises the limit", path.string(), errno_message(errno));
   if (fd < 0) fail(path, "open", errno);
   return FileDescriptor(fd);
 }

@@ -31,7 +31,7 @@ class FileDescriptor {
   int fd_ = -1;
 };
 
-/// open(2) with O_CLOEXEC.
+/// open(2) with O_CLOEXEC. StorageError; ResourceError where this process or machine has too many files open.
 FileDescriptor open_file(const std::filesystem::path& path, int flags, mode_t mode = 0644);
 
 /// All of `bytes`, however many write(2) calls that takes. `path` is for the message.

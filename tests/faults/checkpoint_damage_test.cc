@@ -2,6 +2,7 @@
 /// used.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -138,6 +139,49 @@ TEST_F(CheckpointDamage, AMissingShardFallsBack) {
   fs::remove(shard(2, 1));
   EXPECT_EQ(load(), 1);
   EXPECT_THAT(recorded_.text(), AllOf(HasSubstr(shard(2, 1).string()), HasSubstr("No such file")));
+}
+
+TEST_F(CheckpointDamage, TwoShardsThatChangedPlacesFallBack) {
+  fs::rename(shard(2, 0), folder(2) / "kept");
+  fs::rename(shard(2, 1), shard(2, 0));
+  fs::rename(folder(2) / "kept", shard(2, 1));
+  EXPECT_EQ(load(), 1);
+  EXPECT_THAT(recorded_.text(), HasSubstr(shard(2, 0).string()));
+}
+
+/// The soft limit of descriptors: those that are open now and so many more, until it goes.
+class FewDescriptors {
+ public:
+  explicit FewDescriptors(rlim_t more) {
+    ::getrlimit(RLIMIT_NOFILE, &before_);
+    rlim_t used = 0;
+    for ([[maybe_unused]] const auto& open : fs::directory_iterator("/proc/self/fd")) ++used;
+    const rlimit few{used - 1 + more, before_.rlim_max};
+    ::setrlimit(RLIMIT_NOFILE, &few);
+  }
+  FewDescriptors(const FewDescriptors&) = delete;
+  FewDescriptors& operator=(const FewDescriptors&) = delete;
+  ~FewDescriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_{};
+};
+
+// A process that lacks descriptors must not take an older checkpoint for the newest.
+TEST_F(CheckpointDamage, TooFewDescriptorsAreNamedAndNeverFallBack) {
+  int loaded = 0, refused = 0;
+  for (rlim_t more = 0; more < 40; ++more) {
+    const FewDescriptors few(more);
+    try {
+      EXPECT_EQ(load(), 2);
+      ++loaded;
+    } catch (const Error& failure) {
+      EXPECT_THAT(failure.what(), HasSubstr("Too many open files"));
+      ++refused;
+    }
+  }
+  EXPECT_GT(loaded, 0);
+  EXPECT_GT(refused, 0);
 }
 
 TEST_F(CheckpointDamage, AShardOfAnotherStepFallsBack) {
