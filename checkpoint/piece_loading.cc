@@ -145,7 +145,10 @@ std::vector<double> load_pieces(const std::filesystem::path& folder, const Manif
                                 std::span<const PieceToLoad> pieces) {
   std::deque<WantedPiece> wanted;
   WantedByTensor by_tensor;
-  for (const PieceToLoad& piece : pieces) by_tensor.emplace(piece.tensor.name, &wanted.emplace_back(piece));
+  for (const PieceToLoad& piece : pieces) {
+    wanted.push_back({piece, 0});
+    by_tensor.emplace(piece.tensor.name, &wanted.back());
+  }
   std::vector<PieceDescription> stored;
   for (const ShardRecord& record : manifest.shards) {
     const ShardReader shard(folder, record);

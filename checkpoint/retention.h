@@ -8,12 +8,9 @@
 namespace stoa::checkpoint {
 
 struct RetentionRules {
-  /// Not explicit: most callers have this rule alone.
-  RetentionRules(std::int64_t last = 1, std::int64_t every = 0, std::int64_t best = 0)
-      : keep_last(last), keep_every_steps(every), keep_best(best) {}
-  std::int64_t keep_last;         ///< the newest ones; less than one counts as one
-  std::int64_t keep_every_steps;  ///< those whose step is a multiple; 0: none for that
-  std::int64_t keep_best;         ///< those of the lowest evaluation loss, of equal ones the newer; 0: none for that
+  std::int64_t keep_last = 1;         ///< the newest ones; less than one counts as one
+  std::int64_t keep_every_steps = 0;  ///< those whose step is a multiple; 0: none for that
+  std::int64_t keep_best = 0;  ///< those of the lowest evaluation loss, of equal ones the newer; 0: none for that
 };
 
 struct RetentionCandidate {

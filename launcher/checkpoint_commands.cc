@@ -68,8 +68,8 @@ CheckpointEntry find_checkpoint(const CheckpointWords& words) {
 
 checkpoint::RetentionRules rules_of(const PruneOptions& options) {
   const RunDirectory run{options.run};
-  checkpoint::RetentionRules rules(options.keep_last.value_or(0), options.keep_every_steps.value_or(0),
-                                   options.keep_best.value_or(0));
+  checkpoint::RetentionRules rules{options.keep_last.value_or(0), options.keep_every_steps.value_or(0),
+                                   options.keep_best.value_or(0)};
   if (options.keep_last && options.keep_every_steps && options.keep_best) return rules;
   std::error_code ignored;
   if (fs::exists(run.spec(), ignored)) {

@@ -146,7 +146,7 @@ Plan plan(const Experiment& e, const cluster::MachineSettings& machine, const Pl
   result.resources =
       result.placement.ranks * (result.resource == "core" ? result.placement.threads_per_rank : std::int64_t{1});
   result.checkpoint_bytes = kCheckpointBytesPerParameter * static_cast<double>(result.parameters);
-  const checkpoint::RetentionRules rules(e.checkpoint.keep_last, e.checkpoint.keep_every_steps, e.checkpoint.keep_best);
+  const checkpoint::RetentionRules rules{e.checkpoint.keep_last, e.checkpoint.keep_every_steps, e.checkpoint.keep_best};
   result.kept_checkpoints = most_kept(rules, e.checkpoint.every_steps, e.training.steps) + 1;
   // A shard a rank, the manifest, checkpoint.h5 and their folder.
   result.checkpoint_inodes = result.placement.ranks + 3;

@@ -240,7 +240,7 @@ class Bench {
     parallel::run_thread_ranks(kRanks, kDeadline_s, [&](parallel::Communicator& ranks) {
       CheckpointStore store(folder_, "1", log_);
       const auto pieces = parts_[std::size_t(ranks.rank())].pieces<PieceToSave>(tensors_);
-      store.save({step, Json::object()}, pieces, ranks, 1);
+      store.save({step, Json::object()}, pieces, ranks, {1});
     });
   }
 

@@ -32,11 +32,11 @@ void save(const fs::path& directory, std::int64_t step, Way way) {
     CheckpointStore store(directory, fmt::format("{}", step), log);
     const CheckpointState state{step, Json{{"step", step}}, std::nullopt};
     if (way == Way::kAtOnce) {
-      store.save(state, model.to_save(), ranks, 2);
+      store.save(state, model.to_save(), ranks, {2});
       return;
     }
     BackgroundSave saving(store, ranks.split(0, "checkpoint"), 1 << 20);
-    saving.start(state, model.to_save(), 2);
+    saving.start(state, model.to_save(), {2});
     saving.finish();
   });
 }
@@ -170,7 +170,7 @@ TEST(CheckpointFull, ADiskThatFillsAtAnySizeNamesTheFileAndKeepsTheLastGoodOne) 
     const auto save_large = [&](std::int64_t step) {
       SmallModel model(0, 1, Cut::kFirstDim, large);
       model.fill(step);
-      CheckpointStore(run, "1", log).save({step, Json::object(), std::nullopt}, model.to_save(), one, 9);
+      CheckpointStore(run, "1", log).save({step, Json::object(), std::nullopt}, model.to_save(), one, {9});
     };
     save_large(1);
     for (const int kib : {0, 4, 12, 40, 1500, 4060}) {

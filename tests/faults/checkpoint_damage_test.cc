@@ -67,7 +67,7 @@ class CheckpointDamage : public ::testing::Test {
         SmallModel model(group.rank(), kRanks, Cut::kFirstDim);
         model.fill(step);
         CheckpointStore(directory_.path(), "1", recorded_.log())
-            .save({step, Json::object()}, model.to_save(), group, 9);
+            .save({step, Json::object()}, model.to_save(), group, {9});
       });
   }
 
@@ -229,7 +229,7 @@ TEST_F(CheckpointDamage, AfterAFallBackTheDamagedStepIsReplacedWhenTrainingReach
   SmallModel model(0, 1, Cut::kFirstDim);
   model.fill(2);
   parallel::OneRank one;
-  CheckpointStore(directory_.path(), "2", recorded_.log()).save({2, Json::object()}, model.to_save(), one, 9);
+  CheckpointStore(directory_.path(), "2", recorded_.log()).save({2, Json::object()}, model.to_save(), one, {9});
   EXPECT_EQ(load(), 2);
   EXPECT_EQ(verify_checkpoint(folder(2)).attempt, "2");
 }

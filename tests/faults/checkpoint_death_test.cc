@@ -77,7 +77,7 @@ class CheckpointDeath : public ::testing::Test {
       SmallModel model(0, 1, Cut::kFirstDim, tensors(group.rank()));
       model.fill(step);
       try {
-        store().save({step, Json::object()}, model.to_save(), group, 9);
+        store().save({step, Json::object()}, model.to_save(), group, {9});
       } catch (const StorageError& failure) {
         errors[static_cast<std::size_t>(group.rank())] = failure.what();
       }
@@ -186,7 +186,7 @@ TEST_F(CheckpointDeath, AKillAtAnyMomentLeavesAWholeCheckpointWithTheValuesOfIts
       SmallModel model(0, 1, Cut::kFirstDim);
       for (std::int64_t step = resumed + 1;; ++step) {
         model.fill(step);
-        store(fmt::format("{}", kill)).save({step, Json{{"step", step}}}, model.to_save(), one_, 2);
+        store(fmt::format("{}", kill)).save({step, Json{{"step", step}}}, model.to_save(), one_, {2});
         if (::write(told[1], &step, sizeof step) != sizeof step) return 1;
       }
     });
@@ -209,7 +209,7 @@ TEST_F(CheckpointDeath, AKillAtAnyMomentLeavesAWholeCheckpointWithTheValuesOfIts
   EXPECT_GT(resumed, 0);
   SmallModel model(0, 1, Cut::kFirstDim);
   model.fill(resumed + 1);
-  store("last").save({resumed + 1, Json{{"step", resumed + 1}}}, model.to_save(), one_, 1);
+  store("last").save({resumed + 1, Json{{"step", resumed + 1}}}, model.to_save(), one_, {1});
   expect_only(resumed + 1);
 }
 
@@ -220,7 +220,7 @@ TEST_F(CheckpointDeath, OfTwoAttemptsThatPublishOneStepAtOnceExactlyOneWins) {
         SmallModel model(0, 1, Cut::kFirstDim);
         model.fill(step);
         try {
-          store(attempt).save({step, Json::object()}, model.to_save(), one_, 9);
+          store(attempt).save({step, Json::object()}, model.to_save(), one_, {9});
           return 0;
         } catch (const StorageError&) {
           return exit_code(ErrorKind::kStorage);

@@ -49,7 +49,7 @@ class BackgroundSaveTest : public ::testing::Test {
       SmallModel model(job.rank(), 2, Cut::kFirstDim, tensors);
       for (const std::int64_t step : {3, 4}) {
         model.fill(step);
-        saving.start({step, Json::object()}, model.to_save(), 9);
+        saving.start({step, Json::object()}, model.to_save(), {9});
         EXPECT_TRUE(saving.under_way());
         model.fill(99);
         const auto saved = saving.finish();
@@ -81,9 +81,9 @@ TEST_F(BackgroundSaveTest, AFailureIsFinishsToThrowAndHoldsNobodyUp) {
     BackgroundSave saving(files, job.split(0, "checkpoint group"), 1);
     SmallModel model(job.rank(), 2, Cut::kFirstDim, larger_than_two_chunks());
     model.fill(4);
-    saving.start({4, Json::object()}, model.to_save(), 9);
+    saving.start({4, Json::object()}, model.to_save(), {9});
     EXPECT_THAT([&] { saving.finish(); }, ThrowsMessage<StorageError>(HasSubstr("step 4 is already published")));
-    saving.start({5, Json::object()}, model.to_save(), 9);
+    saving.start({5, Json::object()}, model.to_save(), {9});
     EXPECT_EQ(saving.finish()->step, 5);
   });
 }
@@ -95,7 +95,7 @@ TEST_F(BackgroundSaveTest, AnExceptionOfTheTrainingEndsTheSaveOnAllRanks) {
     SmallModel model(job.rank(), 2, Cut::kFirstDim);
     model.fill(1);
     // Rank 1 never comes to the save.
-    if (job.rank() == 0) saving.start({1, Json::object()}, model.to_save(), 9);
+    if (job.rank() == 0) saving.start({1, Json::object()}, model.to_save(), {9});
     throw NumericError("the loss is not a number");
   };
   EXPECT_THROW(parallel::run_thread_ranks(2, kDeadline_s, body), NumericError);

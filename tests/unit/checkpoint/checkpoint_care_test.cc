@@ -53,7 +53,7 @@ class CheckpointCare : public ::testing::Test {
     return made;
   }
   fs::path save(std::int64_t step, int ranks = 1, Cut cut = Cut::kFirstDim, std::optional<double> loss = std::nullopt,
-                const RetentionRules& rules = 9) {
+                const RetentionRules& rules = {9}) {
     parallel::run_thread_ranks(ranks, kDeadline_s, [&](parallel::Communicator& group) {
       SmallModel model(group.rank(), ranks, cut);
       std::vector<std::vector<float>> held;
@@ -78,7 +78,7 @@ class CheckpointCare : public ::testing::Test {
 };
 
 TEST_F(CheckpointCare, RulesRemoveWhatNoneOfThemKeeps) {
-  const RetentionRules rules(1, 6, 1);
+  const RetentionRules rules{1, 6, 1};
   for (const auto& [step, loss] :
        {std::pair(3, 2.0), std::pair(6, 4.0), std::pair(9, 1.0), std::pair(12, 3.0), std::pair(15, 5.0)})
     save(step, 1, Cut::kFirstDim, loss, rules);
@@ -104,7 +104,7 @@ TEST_F(CheckpointCare, TheInventoryTellsWhatIsThereAndWhatIsWrong) {
   ASSERT_EQ(inventory.leftovers.size(), 1u);
   EXPECT_EQ(inventory.leftovers[0].bytes, 257);
   fs::remove(directory() / "step-00000003" / "manifest.json");
-  EXPECT_EQ(to_prune(take_inventory(directory()), 1).size(), 1u)
+  EXPECT_EQ(to_prune(take_inventory(directory()), {1}).size(), 1u)
       << "of 1, 2 and 3 only 1 is whole, and 3 is the newest";
 }
 
@@ -166,7 +166,7 @@ TEST_F(CheckpointCare, DifferencesAreFoundWhateverTheLayouts) {
   bias[3] = -bias[3];
   const std::vector<PieceToSave> pieces{
       {tensors[0], {{0}, {257}}, bias}, {tensors[1], {{0, 0, 0}, {5, 3, 8}}, cube}, {tensors[2], {{0}, {1}}, more}};
-  CheckpointStore(folder_.path() / "other", "1", log_).save({6, Json::object()}, pieces, one, 1);
+  CheckpointStore(folder_.path() / "other", "1", log_).save({6, Json::object()}, pieces, one, {1});
   compare(folder_.path() / "other" / "step-00000006");
   std::map<std::string, TensorDifference> by_name;
   for (const TensorDifference& each : all) by_name[each.name] = each;

@@ -27,7 +27,7 @@ class CheckpointStoreTest : public ::testing::Test {
     parallel::run_thread_ranks(ranks, kDeadline_s, [&](parallel::Communicator& group) {
       SmallModel model(group.rank(), ranks, cut);
       model.fill(step);
-      store().save({step, Json{{"consumed_samples", step * 3}}}, model.to_save(), group, keep_last);
+      store().save({step, Json{{"consumed_samples", step * 3}}}, model.to_save(), group, {keep_last});
     });
   }
 
@@ -75,7 +75,7 @@ TEST_F(CheckpointStoreTest, PiecesBeyondOneTransferLoadAcrossOtherCuts) {
   const std::vector<GlobalTensor> large{{"large", DType::kFloat32, {1033, 1031}}};
   SmallModel whole(0, 1, Cut::kFirstDim, large);
   whole.fill(7);
-  store().save({7, Json::object()}, whole.to_save(), one_, 1);
+  store().save({7, Json::object()}, whole.to_save(), one_, {1});
   for (const Cut cut : {Cut::kFirstDim, Cut::kLastDim})
     parallel::run_thread_ranks(3, kDeadline_s, [&](parallel::Communicator& group) {
       SmallModel part(group.rank(), 3, cut, large);
@@ -96,7 +96,7 @@ TEST_F(CheckpointStoreTest, StateComesBackBitForBit) {
                    {"nothing", nullptr}};
   SmallModel model(0, 1, Cut::kFirstDim);
   model.fill(3);
-  store().save({3, state}, model.to_save(), one_, 1);
+  store().save({3, state}, model.to_save(), one_, {1});
   const CheckpointState loaded = store().read_state(folder(3));
   EXPECT_EQ(loaded.step, 3);
   EXPECT_EQ(loaded.state.dump(), state.dump());
@@ -107,12 +107,12 @@ TEST_F(CheckpointStoreTest, StateComesBackBitForBit) {
 TEST_F(CheckpointStoreTest, RefusesAStateThatJsonWouldChange) {
   EXPECT_THAT(
       [&] {
-        store().save({3, Json{{"loss", std::nan("")}}}, {}, one_, 1);
+        store().save({3, Json{{"loss", std::nan("")}}}, {}, one_, {1});
       },
       ThrowsMessage<InternalError>(HasSubstr("would not come back")));
   EXPECT_THAT(
       [&] {
-        store().save({3, Json{{"name", "\xff"}}}, {}, one_, 1);
+        store().save({3, Json{{"name", "\xff"}}}, {}, one_, {1});
       },
       ThrowsMessage<InternalError>(HasSubstr("would not come back")));
   EXPECT_EQ(listed(), std::vector<std::int64_t>{});
@@ -153,7 +153,7 @@ TEST_F(CheckpointStoreTest, AnotherAttemptCannotReplaceAWholeStep) {
   model.fill(60);
   EXPECT_THAT(
       [&] {
-        store("2").save({6, Json::object()}, model.to_save(), one_, 1);
+        store("2").save({6, Json::object()}, model.to_save(), one_, {1});
       },
       ThrowsMessage<StorageError>(AllOf(HasSubstr("step 6 is already published"), HasSubstr("attempt 1"))));
   EXPECT_EQ(load(), 6);
@@ -184,7 +184,7 @@ std::string save_boxes(CheckpointStore store, const std::vector<std::array<std::
                       {{row, column}, {rows, columns}},
                       std::span(values).first(static_cast<std::size_t>(rows * columns))});
   try {
-    store.save({1, Json::object()}, pieces, one, 1);
+    store.save({1, Json::object()}, pieces, one, {1});
     return "saved";
   } catch (const InternalError& error) {
     return error.what();
@@ -207,7 +207,7 @@ TEST_F(CheckpointStoreTest, RanksThatDisagreeAboutAShapeAllThrow) {
     const std::vector<float> values(3);
     const PieceToSave piece{{"w", DType::kFloat32, {6 + group.rank()}}, {{group.rank() * 3}, {3}}, values};
     try {
-      store().save({1, Json::object()}, std::span(&piece, 1), group, 1);
+      store().save({1, Json::object()}, std::span(&piece, 1), group, {1});
     } catch (const InternalError& error) {
       errors[static_cast<std::size_t>(group.rank())] = error.what();
     }
@@ -220,7 +220,7 @@ TEST_F(CheckpointStoreTest, NamesAreCheckedBeforeAnythingIsWritten) {
   for (const char* name : {"", "/a", "a/", "a//b", "../a", "a/./b", "a b", "a@b"}) {
     const float value = 1;
     const PieceToSave piece{{name, DType::kFloat32, {}}, {}, std::span(&value, 1)};
-    EXPECT_THROW(store().save({1, Json::object()}, std::span(&piece, 1), one_, 1), InternalError) << name;
+    EXPECT_THROW(store().save({1, Json::object()}, std::span(&piece, 1), one_, {1}), InternalError) << name;
   }
   EXPECT_EQ(listed(), std::vector<std::int64_t>{});
 }

@@ -21,7 +21,7 @@ class ForeignReader : public ::testing::Test {
     parallel::run_thread_ranks(3, 60, [&](parallel::Communicator& group) {
       SmallModel model(group.rank(), 3, Cut::kLastDim);
       model.fill(kStep);
-      CheckpointStore(directory_.path(), "1", log_).save({kStep, Json::object()}, model.to_save(), group, 1);
+      CheckpointStore(directory_.path(), "1", log_).save({kStep, Json::object()}, model.to_save(), group, {1});
     });
   }
   std::string folder() const { return (directory_.path() / "latest").string(); }

@@ -20,15 +20,15 @@ std::vector<RetentionCandidate> seven() {
 }
 
 TEST(Retention, TheNewestStay) {
-  EXPECT_EQ(steps_to_remove(seven(), 2), (Steps{10, 20, 30, 40, 50}));
-  EXPECT_EQ(steps_to_remove(seven(), 7), Steps{});
-  EXPECT_EQ(steps_to_remove(seven(), 9), Steps{});
-  EXPECT_EQ(steps_to_remove({}, 1), Steps{});
+  EXPECT_EQ(steps_to_remove(seven(), {2}), (Steps{10, 20, 30, 40, 50}));
+  EXPECT_EQ(steps_to_remove(seven(), {7}), Steps{});
+  EXPECT_EQ(steps_to_remove(seven(), {9}), Steps{});
+  EXPECT_EQ(steps_to_remove({}, {1}), Steps{});
 }
 
 TEST(Retention, OneStaysWhateverIsAsked) {
-  EXPECT_EQ(steps_to_remove(seven(), 0), (Steps{10, 20, 30, 40, 50, 60}));
-  EXPECT_EQ(steps_to_remove(seven(), -5), (Steps{10, 20, 30, 40, 50, 60}));
+  EXPECT_EQ(steps_to_remove(seven(), {0}), (Steps{10, 20, 30, 40, 50, 60}));
+  EXPECT_EQ(steps_to_remove(seven(), {-5}), (Steps{10, 20, 30, 40, 50, 60}));
 }
 
 TEST(Retention, MultiplesStay) { EXPECT_EQ(steps_to_remove(seven(), {1, 30}), (Steps{10, 20, 40, 50})); }
@@ -42,12 +42,12 @@ TEST(Retention, TheBestStayAndOfEqualOnesTheNewer) {
 TEST(Retention, TheNewestWholeOneStays) {
   std::vector<RetentionCandidate> candidates = seven();
   for (const std::size_t damaged : {4, 5, 6}) candidates[damaged].is_whole = false;
-  EXPECT_EQ(steps_to_remove(candidates, 2), (Steps{10, 20, 30, 50}));
+  EXPECT_EQ(steps_to_remove(candidates, {2}), (Steps{10, 20, 30, 50}));
 }
 
 TEST(Retention, TheForecastIsWhatTheRulesKeepAtMost) {
   for (const RetentionRules& rules :
-       {RetentionRules(2), RetentionRules(1, 30), RetentionRules(3, 0, 2), RetentionRules(2, 45, 1)})
+       {RetentionRules{2}, RetentionRules{1, 30}, RetentionRules{3, 0, 2}, RetentionRules{2, 45, 1}})
     for (const std::int64_t steps : {1, 9, 10, 257}) {
       std::vector<RetentionCandidate> kept;
       std::size_t most = 0;
@@ -62,7 +62,7 @@ TEST(Retention, TheForecastIsWhatTheRulesKeepAtMost) {
       EXPECT_LE(most, std::size_t(most_kept(rules, 10, steps))) << rules.keep_last << " of " << steps;
       EXPECT_GE(most + 3, std::size_t(most_kept(rules, 10, steps))) << rules.keep_last << " of " << steps;
     }
-  EXPECT_EQ(most_kept(RetentionRules(2, 30, 4), 0, 257), 1);
+  EXPECT_EQ(most_kept(RetentionRules{2, 30, 4}, 0, 257), 1);
 }
 
 }  // namespace

@@ -34,7 +34,7 @@ class CheckpointCommands : public ::testing::Test {
     model.fill(step);
     checkpoint::CheckpointStore(run / "checkpoints", "3", log)
         .save({step, Json{{"consumed_samples", 8 * step}}, step == 10 ? std::optional(2.5) : std::nullopt},
-              model.to_save(), one, 9);
+              model.to_save(), one, {9});
   }
   fs::path run() const { return folder_.path() / "run"; }
   fs::path step(const char* name) const { return run() / "checkpoints" / name; }

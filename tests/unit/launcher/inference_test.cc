@@ -67,7 +67,7 @@ class Inference : public testing::Test {
     checkpoint::CheckpointStore store(folder_ / "run" / "checkpoints", "1", log);
     const Json identity = {{"model", trainer::model_identity(experiment.model)},
                            {"data", {{"tokenizer", fingerprint}}}};
-    store.save({step, {{"identity", identity}}}, pieces, rank, 5);
+    store.save({step, {{"identity", identity}}}, pieces, rank, {5});
   }
 
   Said stoa(std::vector<std::string> words) {

@@ -70,7 +70,7 @@ class InOut : public testing::Test {
     const Json identity = {{"model", trainer::model_identity(experiment.model)},
                            {"data", {{"documents", 77}, {"note", "a|b\nc"}}}};
     store.save({step, {{"identity", identity}, {"consumed_samples", step * 2}}},
-               trainer::pieces_to_save(table, "parameters", parameters.masters()), rank, 5);
+               trainer::pieces_to_save(table, "parameters", parameters.masters()), rank, {5});
   }
 
   Said out(const std::string& to, std::vector<std::string> more = {}) {

@@ -60,7 +60,7 @@ class Interchange : public testing::Test {
       for (auto& piece : pieces_to_save(table, "parameters", values, row_ranges(table, 3, rank)))
         pieces.push_back(piece);
     for (auto& piece : pieces_to_save(table, "adam_m", values)) pieces.push_back(piece);
-    store.save({7, Json::object()}, pieces, one, 1);
+    store.save({7, Json::object()}, pieces, one, {1});
     return folder_.path() / name / "step-00000007";
   }
 

@@ -61,7 +61,7 @@ class LoopThreadRanksPairs : public LoopThreadRanksTraining {
         for (auto& piece : pieces_to_save(passes.table(), prefix, values, ranges)) save.push_back(std::move(piece));
       }
       const auto loaded = checkpoint::CheckpointStore(run_ / "checkpoints", "reader", log).load_newest(load, group);
-      checkpoint::CheckpointStore(run_ / "again", "writer", log).save(*loaded, save, group, 1);
+      checkpoint::CheckpointStore(run_ / "again", "writer", log).save(*loaded, save, group, {1});
     });
     return run_ / "again" / "step-00000005";
   }

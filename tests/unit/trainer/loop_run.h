@@ -127,7 +127,7 @@ class LoopThreadRanksTraining : public testing::Test {
     auto state = store.load_newest(load, one);
     values[0][std::size_t(table.layers[0].feed_forward_in)] = value;
     state->step = step.value_or(state->step + 1);
-    store.save(*state, save, one, 1);
+    store.save(*state, save, one, {1});
   }
 
   std::string refusal() {

@@ -173,7 +173,7 @@ void save(const ModelSettings& model, const ParallelSettings& parallel, const st
     auto pieces = pieces_to_save(table, "parameters", flat, rows);
     for (auto& piece : pieces_to_save(table, "adam_m", flat, mine)) pieces.push_back(std::move(piece));
     Log log(stderr, "test", LogLevel::kError);
-    checkpoint::CheckpointStore(folder, "1", log).save({3, Json::object()}, pieces, ranks, 1);
+    checkpoint::CheckpointStore(folder, "1", log).save({3, Json::object()}, pieces, ranks, {1});
   });
 }
 
