@@ -30,9 +30,9 @@ struct Pair {
 const ParallelSettings kOne = layout(1, 1, 1, Zero::kNone), kCube = layout(2, 2, 2, Zero::kGradients),
                        kThree = layout(3, 1, 1, Zero::kNone), kSixteen = layout(4, 2, 2, Zero::kOptimizer);
 
-class LoopThreadRanksPairs : public LoopThreadRanksTraining {
+class LoopPairs : public LoopThreadRanksTraining {
  protected:
-  LoopThreadRanksPairs() { settings_.training.steps = kSteps; }
+  LoopPairs() { settings_.training.steps = kSteps; }
 
   /// Until it is done, or stopped by a signal at the step of the checkpoint.
   void train(const ParallelSettings& on, const std::string& name, std::int64_t until = kSteps) {
@@ -89,9 +89,9 @@ class LoopThreadRanksPairs : public LoopThreadRanksTraining {
   }
 };
 
-class LoopThreadRanksSameBits : public LoopThreadRanksPairs, public testing::WithParamInterface<Pair> {};
+class LoopPairsSameBits : public LoopPairs, public testing::WithParamInterface<Pair> {};
 
-TEST_P(LoopThreadRanksSameBits, GoOnToTheLastBit) {
+TEST_P(LoopPairsSameBits, GoOnToTheLastBit) {
   const auto run = across(GetParam());
   for (const auto& [what, value] : never_interrupted()) {
     if (!what.starts_with("step")) continue;
@@ -109,12 +109,12 @@ const Pair kSameBits[] = {
     {"ZeroToInterleaved", layout(4, 1, 1, Zero::kGradients),
      layout(2, 1, 2, Zero::kNone, parallel::PipelineKind::kInterleaved)},
 };
-INSTANTIATE_TEST_SUITE_P(Pairs, LoopThreadRanksSameBits, testing::ValuesIn(kSameBits),
+INSTANTIATE_TEST_SUITE_P(Pairs, LoopPairsSameBits, testing::ValuesIn(kSameBits),
                          [](const auto& each) { return each.param.name; });
 
-class LoopThreadRanksRounding : public LoopThreadRanksPairs, public testing::WithParamInterface<Pair> {
+class LoopPairsRounding : public LoopPairs, public testing::WithParamInterface<Pair> {
  protected:
-  LoopThreadRanksRounding() {
+  LoopPairsRounding() {
     settings_.training.deterministic = false;
     settings_.training.global_batch = 12;
   }
@@ -122,7 +122,7 @@ class LoopThreadRanksRounding : public LoopThreadRanksPairs, public testing::Wit
 
 // On the tensor axis, and on three data ranks, sums are taken in another order: 1e-7 of a loss, of which AdamW, which
 // divides each gradient by its own size, makes more from step to step. Other samples would change a loss by 1e-2 of it.
-TEST_P(LoopThreadRanksRounding, GoOnWithinRounding) {
+TEST_P(LoopPairsRounding, GoOnWithinRounding) {
   const auto run = across(GetParam());
   for (const auto& [what, value] : never_interrupted()) {
     if (!what.starts_with("step") || !what.ends_with(" loss")) continue;
@@ -145,7 +145,7 @@ const Pair kRounding[] = {
     {"TensorToFourStages", layout(1, 2, 1, Zero::kNone), layout(1, 1, 4, Zero::kNone)},
     {"TensorToDataTensor", layout(1, 2, 1, Zero::kNone), layout(2, 2, 1, Zero::kOptimizer)},
 };
-INSTANTIATE_TEST_SUITE_P(Pairs, LoopThreadRanksRounding, testing::ValuesIn(kRounding),
+INSTANTIATE_TEST_SUITE_P(Pairs, LoopPairsRounding, testing::ValuesIn(kRounding),
                          [](const auto& each) { return each.param.name; });
 
 }  // namespace
