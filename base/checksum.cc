@@ -5,7 +5,9 @@
 
 #define XXH_INLINE_ALL
 #include <fmt/format.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <xxhash.h>
 
 #include <array>
@@ -88,6 +90,20 @@ std::string Sha256Stream::digest_hex() const {
   std::string hex;
   for (unsigned i = 0; i < size; ++i) hex += fmt::format("{:02x}", bytes[i]);
   return hex;
+}
+
+std::string hmac_sha256(std::string_view key, std::string_view message) {
+  std::string digest(32, '\0');
+  unsigned size = 0;
+  const auto* made = ::HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
+                            reinterpret_cast<const unsigned char*>(message.data()), message.size(),
+                            reinterpret_cast<unsigned char*>(digest.data()), &size);
+  require(made != nullptr && size == digest.size() ? 1 : 0);
+  return digest;
+}
+
+bool equal_secrets(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && ::CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
 std::string sha256_of_file(const std::filesystem::path& path) {

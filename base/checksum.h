@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 
 namespace stoa {
 
@@ -41,6 +42,10 @@ class Xxh3Stream {
 
 /// 64 hexadecimal digits (the form `sha256sum` prints).
 std::string sha256_hex(std::span<const std::byte> bytes);
+/// 32 bytes: HMAC-SHA-256 (RFC 2104). Whoever knows the key, and nobody else, can make it.
+std::string hmac_sha256(std::string_view key, std::string_view message);
+/// Compares in a time that does not depend on where they differ.
+bool equal_secrets(std::string_view a, std::string_view b);
 
 /// Of a file, read in pieces. StorageError where it cannot be read.
 std::string sha256_of_file(const std::filesystem::path& path);

@@ -1,12 +1,15 @@
 #include "stoa/base/process.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <string_view>
 
@@ -48,6 +51,7 @@ struct Become {
   char* const* argv;
   char* const* environment;
   int output;
+  int error_output;
   pid_t parent;
   int parent_death_signal;
   int report;
@@ -62,6 +66,7 @@ struct Become {
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   for (const int number : {SIGINT, SIGTERM, SIGPIPE, SIGHUP, SIGUSR1, SIGUSR2}) ::signal(number, SIG_DFL);
   if (child.output >= 0) ::dup2(child.output, STDOUT_FILENO);
+  if (child.error_output >= 0) ::dup2(child.error_output, STDERR_FILENO);
   ::execve(child.argv[0], child.argv, child.environment);
   const int failure = errno;
   [[maybe_unused]] const ssize_t written = ::write(child.report, &failure, sizeof failure);
@@ -82,7 +87,9 @@ Process::Process(const ProcessSettings& settings) {
   const std::vector<char*> environment = pointers(environment_text);
   Pipe report = make_pipe();
   Pipe output;
+  Pipe error_output;
   if (settings.standard_output == ProcessSettings::Output::kPipe) output = make_pipe();
+  if (settings.standard_error == ProcessSettings::Output::kPipe) error_output = make_pipe();
   const pid_t parent = ::getpid();
   pid_ = ::fork();
   if (pid_ < 0) throw ResourceError("{}: cannot start a process: {}", settings.argv[0], errno_message(errno));
@@ -90,6 +97,7 @@ Process::Process(const ProcessSettings& settings) {
     become({.argv = argv.data(),
             .environment = environment.data(),
             .output = output.write.get(),
+            .error_output = error_output.write.get(),
             .parent = parent,
             .parent_death_signal = settings.parent_death_signal,
             .report = report.write.get()});
@@ -104,6 +112,7 @@ Process::Process(const ProcessSettings& settings) {
     throw ResourceError("{}: cannot be started: {}", settings.argv[0], errno_message(failure));
   }
   output_ = std::move(output.read);
+  error_output_ = std::move(error_output.read);
 }
 
 Process::~Process() {
@@ -136,6 +145,41 @@ ProcessEnd Process::wait() {
     if (got < 0 && errno != EINTR) throw InternalError("waiting for process {}: {}", pid_, errno_message(errno));
   }
   return *end_;
+}
+
+CommandResult run_command(const std::vector<std::string>& argv, double deadline_s,
+                          const std::map<std::string, std::string>& environment) {
+  using Clock = std::chrono::steady_clock;
+  const auto deadline =
+      Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(deadline_s));
+  Process process({.argv = argv,
+                   .environment = environment,
+                   .standard_output = ProcessSettings::Output::kPipe,
+                   .standard_error = ProcessSettings::Output::kPipe});
+  CommandResult result;
+  pollfd pipes[] = {{.fd = process.output(), .events = POLLIN, .revents = 0},
+                    {.fd = process.error_output(), .events = POLLIN, .revents = 0}};
+  std::string* texts[] = {&result.output, &result.error_output};
+  while (pipes[0].fd >= 0 || pipes[1].fd >= 0) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
+    if (left <= 0) {
+      result.is_late = true;
+      process.signal_group(SIGKILL);
+      break;
+    }
+    ::poll(pipes, 2, static_cast<int>(std::min<long long>(left, 60'000)));
+    for (std::size_t i = 0; i < 2; ++i) {
+      if (pipes[i].fd < 0 || pipes[i].revents == 0) continue;
+      char bytes[65536];
+      const ssize_t got = ::read(pipes[i].fd, bytes, sizeof bytes);
+      if (got > 0)
+        texts[i]->append(bytes, static_cast<std::size_t>(got));
+      else if (got == 0 || errno != EINTR)
+        pipes[i].fd = -1;
+    }
+  }
+  result.end = process.wait();
+  return result;
 }
 
 std::optional<std::filesystem::path> find_program(const std::string& name) {

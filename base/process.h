@@ -20,6 +20,7 @@ struct ProcessSettings {
   std::map<std::string, std::string> environment;  ///< added to this process's, or replacing it
   enum class Output { kInherited, kPipe };
   Output standard_output = Output::kInherited;
+  Output standard_error = Output::kInherited;
   int parent_death_signal = SIGKILL;  ///< what the child gets when this process dies
 };
 
@@ -41,6 +42,8 @@ class Process {
   pid_t pid() const { return pid_; }
   /// Read end of the child's standard output, where a pipe was asked for.
   int output() const { return output_.get(); }
+  /// The same of standard error.
+  int error_output() const { return error_output_.get(); }
 
   /// To the process alone, or to every process of its group. Nothing where it was already reaped.
   void signal(int number) const;
@@ -53,8 +56,22 @@ class Process {
  private:
   pid_t pid_ = -1;
   FileDescriptor output_;
+  FileDescriptor error_output_;
   std::optional<ProcessEnd> end_;
 };
+
+/// A command run to its end, with what it wrote.
+struct CommandResult {
+  ProcessEnd end;
+  std::string output;
+  std::string error_output;
+  bool is_late = false;  ///< it was killed when its time was over
+  bool is_good() const { return end.exit_code == 0 && !is_late; }
+};
+/// Runs `argv` (argv[0]: a path) with additions to the environment and its standard input closed. ResourceError where
+/// it cannot be started.
+CommandResult run_command(const std::vector<std::string>& argv, double deadline_s,
+                          const std::map<std::string, std::string>& environment = {});
 
 /// The first executable file `name` in the folders of PATH; `name` itself where it has a '/'.
 std::optional<std::filesystem::path> find_program(const std::string& name);

@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "stoa/cluster/slurm_settings.h"
+
 namespace stoa::cluster {
 
 /// A figure and where it comes from; printed beside every number derived from it.
@@ -43,6 +45,8 @@ struct MachineSettings {
   /// Peaks of one resource (core or accelerator), for model-FLOPs utilisation. 0 where it is to be measured at start.
   Sourced peak_fp32_gflops;
   Sourced peak_bf16_gflops;
+
+  SlurmSettings slurm;  ///< the site's defaults of an experiment's `cluster:` keys
 };
 
 }  // namespace stoa::cluster

@@ -51,6 +51,7 @@ void describe_machine(YamlFields& fields, MachineSettings& machine) {
   fields.section("grid_g_per_kwh", machine.grid_g_per_kwh, describe_figure);
   fields.section("peak_fp32_gflops", machine.peak_fp32_gflops, describe_figure);
   fields.section("peak_bf16_gflops", machine.peak_bf16_gflops, describe_figure);
+  fields.section("slurm", machine.slurm, describe_slurm);
 }
 
 }  // namespace
@@ -75,6 +76,7 @@ MachineSettings parse_machine(const YamlFile& file) {
     refuse("node.accelerators",
            fmt::format("node.accelerators {} needs node.accelerator and node.accelerator_memory_gib",
                        machine.node.accelerators));
+  if (const auto wrong = check_slurm(machine.slurm)) refuse(("slurm." + wrong->key).c_str(), "slurm." + wrong->message);
   return machine;
 }
 

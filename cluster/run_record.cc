@@ -1,56 +1,122 @@
 #include "stoa/cluster/run_record.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cmath>
 
+#include "stoa/base/durable_file.h"
 #include "stoa/base/error.h"
-#include "stoa/base/json.h"
 
 namespace stoa::cluster {
 namespace {
 
-enum class EventKind { kCreated, kStarted, kFinished, kSaved, kFailed, kLost };
+using enum RunPhase;
+using Kind = EventKind;
 
-struct Transition {
-  RunPhase from;
-  EventKind event;
-  RunPhase to;
+/// A finished run goes on when it is asked for more steps. A run that is held, paused or cancelled goes on when its
+/// user submits it or starts it by hand.
+constexpr Transition kTransitions[] = {
+    {kAbsent, Kind::kCreated, kCreated},
+
+    {kCreated, Kind::kSubmitted, kQueued},
+    {kQueued, Kind::kSubmitted, kQueued},  // the job before is gone
+    {kSaved, Kind::kSubmitted, kQueued},
+    {kFailed, Kind::kSubmitted, kQueued},
+    {kLost, Kind::kSubmitted, kQueued},
+    {kFinished, Kind::kSubmitted, kQueued},
+    {kHeld, Kind::kSubmitted, kQueued},
+    {kPaused, Kind::kSubmitted, kQueued},
+    {kCancelled, Kind::kSubmitted, kQueued},
+
+    {kCreated, Kind::kStarted, kRunning},
+    {kQueued, Kind::kStarted, kRunning},
+    {kSaved, Kind::kStarted, kRunning},
+    {kFailed, Kind::kStarted, kRunning},
+    {kLost, Kind::kStarted, kRunning},
+    {kFinished, Kind::kStarted, kRunning},
+    {kHeld, Kind::kStarted, kRunning},
+    {kPaused, Kind::kStarted, kRunning},
+    {kCancelled, Kind::kStarted, kRunning},
+
+    {kRunning, Kind::kFinished, kFinished},
+    {kRunning, Kind::kSaved, kSaved},
+    {kRunning, Kind::kFailed, kFailed},
+    {kRunning, Kind::kLost, kLost},
+
+    {kQueued, Kind::kAsked, kQueued},
+    {kRunning, Kind::kAsked, kRunning},
+
+    {kQueued, Kind::kNodeExcluded, kQueued},
+    {kRunning, Kind::kNodeExcluded, kRunning},
+    {kSaved, Kind::kNodeExcluded, kSaved},
+    {kFailed, Kind::kNodeExcluded, kFailed},
+    {kLost, Kind::kNodeExcluded, kLost},
+
+    {kQueued, Kind::kHeld, kHeld},
+    {kSaved, Kind::kHeld, kHeld},
+    {kFailed, Kind::kHeld, kHeld},
+    {kLost, Kind::kHeld, kHeld},
+
+    {kCreated, Kind::kPaused, kPaused},
+    {kQueued, Kind::kPaused, kPaused},
+    {kSaved, Kind::kPaused, kPaused},
+    {kFailed, Kind::kPaused, kPaused},
+    {kLost, Kind::kPaused, kPaused},
+    {kHeld, Kind::kPaused, kPaused},
+
+    {kCreated, Kind::kCancelled, kCancelled},
+    {kQueued, Kind::kCancelled, kCancelled},
+    {kSaved, Kind::kCancelled, kCancelled},
+    {kFailed, Kind::kCancelled, kCancelled},
+    {kLost, Kind::kCancelled, kCancelled},
+    {kHeld, Kind::kCancelled, kCancelled},
+    {kPaused, Kind::kCancelled, kCancelled},
 };
 
-/// All that can happen in a run's life. A finished run goes on when it is asked for more steps.
-constexpr std::array kTransitions{
-    Transition{RunPhase::kAbsent, EventKind::kCreated, RunPhase::kCreated},
-    Transition{RunPhase::kCreated, EventKind::kStarted, RunPhase::kRunning},
-    Transition{RunPhase::kSaved, EventKind::kStarted, RunPhase::kRunning},
-    Transition{RunPhase::kFailed, EventKind::kStarted, RunPhase::kRunning},
-    Transition{RunPhase::kLost, EventKind::kStarted, RunPhase::kRunning},
-    Transition{RunPhase::kFinished, EventKind::kStarted, RunPhase::kRunning},
-    Transition{RunPhase::kRunning, EventKind::kFinished, RunPhase::kFinished},
-    Transition{RunPhase::kRunning, EventKind::kSaved, RunPhase::kSaved},
-    Transition{RunPhase::kRunning, EventKind::kFailed, RunPhase::kFailed},
-    Transition{RunPhase::kRunning, EventKind::kLost, RunPhase::kLost},
-};
-
-constexpr std::array<std::string_view, 4> kOutcomeNames{"finished", "saved", "failed", "lost"};
-constexpr std::array<std::string_view, 7> kPhaseNames{"absent", "created", "running", "saved",
-                                                      "failed", "lost",    "finished"};
+constexpr std::array<std::string_view, 11> kPhaseNames{"absent", "created",  "queued", "running", "saved",    "failed",
+                                                       "lost",   "finished", "held",   "paused",  "cancelled"};
 /// The year 5138: whatever lies beyond is not a time, and milliseconds of it still fit.
 constexpr double kLatestTime = 1e11;
 
 EventKind kind_of(const RunEvent& event) {
-  if (std::holds_alternative<RunCreated>(event)) return EventKind::kCreated;
-  if (std::holds_alternative<AttemptStarted>(event)) return EventKind::kStarted;
-  constexpr std::array kEnds{EventKind::kFinished, EventKind::kSaved, EventKind::kFailed, EventKind::kLost};
-  return kEnds[static_cast<std::size_t>(std::get<AttemptEnded>(event).outcome)];
+  if (const auto* ended = std::get_if<AttemptEnded>(&event)) {
+    constexpr std::array kEnds{Kind::kFinished, Kind::kSaved, Kind::kFailed, Kind::kLost};
+    return kEnds[static_cast<std::size_t>(ended->outcome)];
+  }
+  // In the order of the variant.
+  constexpr std::array kKinds{Kind::kCreated,      Kind::kSubmitted, Kind::kStarted, Kind::kLost,     Kind::kAsked,
+                              Kind::kNodeExcluded, Kind::kHeld,      Kind::kPaused,  Kind::kCancelled};
+  static_assert(kKinds.size() == std::variant_size_v<RunEvent>);
+  return kKinds[event.index()];
 }
 
 std::string describe(const RunEvent& event) {
-  if (std::holds_alternative<RunCreated>(event)) return "the run cannot be created";
   if (const auto* started = std::get_if<AttemptStarted>(&event))
     return fmt::format("attempt {} cannot start", started->attempt);
-  const auto& ended = std::get<AttemptEnded>(event);
-  return fmt::format("attempt {} cannot end as {}", ended.attempt, outcome_name(ended.outcome));
+  if (const auto* ended = std::get_if<AttemptEnded>(&event))
+    return fmt::format("attempt {} cannot end as {}", ended->attempt, outcome_name(ended->outcome));
+  switch (kind_of(event)) {
+    case Kind::kCreated:
+      return "the run cannot be created";
+    case Kind::kSubmitted:
+      return "the run cannot be submitted";
+    case Kind::kAsked:
+      return "the run cannot be asked for anything";
+    case Kind::kNodeExcluded:
+      return "no node can be excluded";
+    case Kind::kHeld:
+      return "the run cannot be held";
+    case Kind::kPaused:
+      return "the run cannot be paused";
+    default:
+      return "the run cannot be cancelled";
+  }
 }
 
 void check_values(const RunEvent& event, std::string_view place) {
@@ -80,98 +146,73 @@ void check_attempt(const RunState& state, const RunEvent& event, std::string_vie
   }
 }
 
-RunEvent parse_created(const Json& line, std::string_view place) {
-  const int version = json_field<int>(line, "version", place);
-  if (version < 1 || version > kRunRecordVersion)
-    throw DataError("{}: the log has version {}, this Stoa reads 1 to {}", place, version, kRunRecordVersion);
-  return RunCreated{json_field<std::string>(line, "run", place), json_field<double>(line, "time", place)};
-}
-
-RunEvent parse_started(const Json& line, std::string_view place) {
-  return AttemptStarted{.attempt = json_field<std::string>(line, "attempt", place),
-                        .time = json_field<double>(line, "time", place),
-                        .ranks = json_field<std::int64_t>(line, "ranks", place),
-                        .resources = json_field<std::int64_t>(line, "resources", place),
-                        .host = json_field<std::string>(line, "host", place),
-                        .pid = json_field<std::int64_t>(line, "pid", place)};
-}
-
-AttemptOutcome parse_outcome(const std::string& name, std::string_view place) {
-  const auto found = std::find(kOutcomeNames.begin(), kOutcomeNames.end(), name);
-  if (found == kOutcomeNames.end())
-    throw DataError("{}: outcome '{}' is none of finished, saved, failed, lost", place, name);
-  return static_cast<AttemptOutcome>(found - kOutcomeNames.begin());
-}
-
-RunEvent parse_ended(const Json& line, std::string_view place) {
-  return AttemptEnded{.attempt = json_field<std::string>(line, "attempt", place),
-                      .time = json_field<double>(line, "time", place),
-                      .outcome = parse_outcome(json_field<std::string>(line, "outcome", place), place),
-                      .step = json_field<std::int64_t>(line, "step", place),
-                      .energy_j = json_field<double>(line, "energy_j", place),
-                      .energy_source = json_field<std::string>(line, "energy_source", place),
-                      .message = json_field<std::string>(line, "message", place)};
-}
-
-RunEvent parse_event(std::string_view text, std::string_view place) {
-  const Json line = parse_json(text, place);
-  const auto event = json_field<std::string>(line, "event", place);
-  if (event == "created") return parse_created(line, place);
-  if (event == "attempt_started") return parse_started(line, place);
-  if (event == "attempt_ended") return parse_ended(line, place);
-  throw DataError("{}: event '{}' is none of created, attempt_started, attempt_ended", place, event);
-}
-
-Json to_json(const RunCreated& event) {
-  return {{"event", "created"}, {"version", kRunRecordVersion}, {"run", event.run}, {"time", event.time}};
-}
-
-Json to_json(const AttemptStarted& event) {
-  return {{"event", "attempt_started"},   {"attempt", event.attempt}, {"time", event.time}, {"ranks", event.ranks},
-          {"resources", event.resources}, {"host", event.host},       {"pid", event.pid}};
-}
-
-Json to_json(const AttemptEnded& event) {
-  return {{"event", "attempt_ended"},
-          {"attempt", event.attempt},
-          {"time", event.time},
-          {"outcome", outcome_name(event.outcome)},
-          {"step", event.step},
-          {"energy_j", event.energy_j},
-          {"energy_source", event.energy_source},
-          {"message", event.message}};
-}
+/// What an event leaves in the state beside the phase.
+struct Keep {
+  RunState& state;
+  void operator()(const RunCreated& event) const {
+    state.run = event.run;
+    state.created = event.time;
+  }
+  void operator()(const JobSubmitted& event) const {
+    state.job = event;
+    state.asked.reset();
+    state.reason.clear();
+  }
+  void operator()(const AttemptStarted& event) const {
+    state.attempts.push_back({event, std::nullopt});
+    state.reason.clear();
+  }
+  void operator()(const AttemptEnded& event) const { state.attempts.back().ended = event; }
+  void operator()(const UserAsked& event) const { state.asked = event; }
+  void operator()(const NodeExcluded& event) const { state.excluded.push_back(event); }
+  void operator()(const RunHeld& event) const { state.reason = event.reason; }
+  void operator()(const RunPaused&) const { state.asked.reset(); }
+  void operator()(const RunCancelled&) const { state.asked.reset(); }
+};
 
 std::int64_t to_ms(double unix_s) { return std::llround(unix_s * 1000); }
 
+void lock(int fd, const std::filesystem::path& path) {
+  while (::flock(fd, LOCK_EX) != 0)
+    if (errno != EINTR)
+      throw StorageError("{}: flock failed: {}; the file system must be mounted so that files can be locked",
+                         path.string(), errno_message(errno));
+}
+
+std::string read_from(int fd, std::size_t offset, const std::filesystem::path& path) {
+  struct stat status {};
+  if (::fstat(fd, &status) != 0) throw StorageError("{}: stat failed: {}", path.string(), errno_message(errno));
+  if (static_cast<std::size_t>(status.st_size) < offset)
+    throw StorageError("{}: shorter than it was: something cut it off", path.string());
+  std::string text(static_cast<std::size_t>(status.st_size) - offset, '\0');
+  std::size_t read = 0;
+  while (read < text.size()) {
+    const ssize_t got = ::pread(fd, text.data() + read, text.size() - read, static_cast<off_t>(offset + read));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw StorageError("{}: read failed: {}", path.string(), errno_message(errno));
+    if (got == 0) break;
+    read += static_cast<std::size_t>(got);
+  }
+  text.resize(read);
+  return text;
+}
+
 }  // namespace
 
-std::string_view outcome_name(AttemptOutcome outcome) { return kOutcomeNames[static_cast<std::size_t>(outcome)]; }
-std::string_view phase_name(RunPhase phase) { return kPhaseNames[static_cast<std::size_t>(phase)]; }
+std::span<const Transition> transitions() { return kTransitions; }
 
-std::string to_line(const RunEvent& event) {
-  // A message may carry bytes of a file that is not text; the log must stay readable.
-  return std::visit([](const auto& each) { return to_json(each).dump(-1, ' ', false, Json::error_handler_t::replace); },
-                    event);
-}
+std::string_view phase_name(RunPhase phase) { return kPhaseNames[static_cast<std::size_t>(phase)]; }
 
 void apply(RunState& state, const RunEvent& event, std::string_view place) {
   check_values(event, place);
-  const auto found = std::find_if(kTransitions.begin(), kTransitions.end(), [&](const Transition& each) {
+  const auto* found = std::find_if(std::begin(kTransitions), std::end(kTransitions), [&](const Transition& each) {
     return each.from == state.phase && each.event == kind_of(event);
   });
-  if (found == kTransitions.end())
+  if (found == std::end(kTransitions))
     throw DataError("{}: {}: the run is {}", place, describe(event), phase_name(state.phase));
   check_attempt(state, event, place);
-
-  if (const auto* created = std::get_if<RunCreated>(&event)) {
-    state.run = created->run;
-    state.created = created->time;
-  } else if (const auto* started = std::get_if<AttemptStarted>(&event)) {
-    state.attempts.push_back({*started, std::nullopt});
-  } else {
-    state.attempts.back().ended = std::get<AttemptEnded>(event);
-  }
+  std::visit(Keep{state}, event);
+  state.changed = std::visit([](const auto& each) { return each.time; }, event);
   state.phase = found->to;
 }
 
@@ -208,26 +249,52 @@ std::vector<UsageRecord> usage_records(const RunState& state) {
   return records;
 }
 
-RunRecord::RunRecord(const std::filesystem::path& events_file)
-    : path_(events_file), file_(events_file), state_(read_run_state(events_file)) {
-  sync_directory(path_.has_parent_path() ? path_.parent_path() : ".");
+RunRecord::RunRecord(std::filesystem::path events_file) : path_(std::move(events_file)) { refresh(); }
+
+void RunRecord::fold_new(std::string_view text) {
+  for (std::size_t end = text.find('\n'); end != std::string_view::npos; end = text.find('\n')) {
+    const std::string here = fmt::format("{}:{}", path_.string(), folded_lines_ + 1);
+    apply(state_, parse_event(text.substr(0, end), here), here);
+    ++folded_lines_;
+    folded_bytes_ += end + 1;
+    text.remove_prefix(end + 1);
+  }
+}
+
+void RunRecord::refresh() {
+  if (folded_bytes_ == 0 && !std::filesystem::exists(path_)) return;
+  const FileDescriptor fd = open_file(path_, O_RDONLY);
+  fold_new(read_from(fd.get(), folded_bytes_, path_));
 }
 
 void RunRecord::append(const RunEvent& event) {
+  const bool is_new = folded_bytes_ == 0;
+  const FileDescriptor fd = open_file(path_, O_RDWR | O_CREAT | O_APPEND);
+  lock(fd.get(), path_);
+  fold_new(read_from(fd.get(), folded_bytes_, path_));
   RunState next = state_;
   apply(next, event, path_.string());
-  file_.append(to_line(event));
-  file_.sync();
+  // A last line without its newline was torn: it never happened.
+  if (::ftruncate(fd.get(), static_cast<off_t>(folded_bytes_)) != 0)
+    throw StorageError("{}: truncate failed: {}", path_.string(), errno_message(errno));
+  const std::string line = to_line(event) + '\n';
+  write_all(fd.get(), std::as_bytes(std::span(line)), path_);
+  sync_file(fd.get(), path_);
+  if (is_new) sync_directory(path_.has_parent_path() ? path_.parent_path() : ".");
   state_ = std::move(next);
+  folded_bytes_ += line.size();
+  ++folded_lines_;
 }
 
-void RunRecord::close_lost_attempt(const SignOfLife& last) {
+void RunRecord::close_lost_attempt(const SignOfLife& last, EndCause cause, std::int64_t checkpoint_step) {
   if (state_.phase != RunPhase::kRunning) return;
   const AttemptStarted& started = state_.attempts.back().started;
   append(AttemptEnded{.attempt = started.attempt,
                       .time = std::max(started.time, last.time),
                       .outcome = AttemptOutcome::kLost,
+                      .cause = cause,
                       .step = last.step,
+                      .checkpoint_step = checkpoint_step,
                       .energy_j = last.energy_j,
                       .energy_source = last.energy_source,
                       .message = "no outcome was reported; the end is the last sign of life"});

@@ -41,6 +41,10 @@ int parse_and_run(std::vector<std::string> words, const Streams& streams) {
   commands.push_back(add_plan(program));
   commands.push_back(add_verify(program));
   commands.push_back(add_run(program));
+  commands.push_back(add_submit(program));
+  commands.push_back(add_render(program));
+  commands.push_back(add_supervise(program));
+  for (auto& command : add_runs(program)) commands.push_back(std::move(command));
   commands.push_back(add_eval(program));
   commands.push_back(add_sample(program));
   commands.push_back(add_export(program));

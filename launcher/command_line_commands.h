@@ -60,6 +60,11 @@ std::unique_ptr<Command> add_validate(CLI::App& program);
 std::unique_ptr<Command> add_plan(CLI::App& program);
 std::unique_ptr<Command> add_verify(CLI::App& program);
 std::unique_ptr<Command> add_run(CLI::App& program);
+std::unique_ptr<Command> add_submit(CLI::App& program);
+std::unique_ptr<Command> add_render(CLI::App& program);
+std::unique_ptr<Command> add_supervise(CLI::App& program);
+/// status, logs, cancel, pause, resume, history
+std::vector<std::unique_ptr<Command>> add_runs(CLI::App& program);
 std::unique_ptr<Command> add_eval(CLI::App& program);
 std::unique_ptr<Command> add_sample(CLI::App& program);
 /// list, show, verify, diff, prune, copy, index

@@ -155,6 +155,7 @@ void describe_evaluation(YamlFields& fields, trainer::EvaluationSettings& evalua
 
 void describe_cluster(YamlFields& fields, cluster::ClusterSettings& cluster) {
   fields.field("machine", cluster.machine, Presence::kRequired);
+  describe_slurm(fields, cluster.slurm);
 }
 
 void describe_experiment(YamlFields& fields, Experiment& experiment) {
@@ -200,6 +201,8 @@ std::optional<trainer::Impossible> check_experiment(const Experiment& e) {
   if (e.data.document_separator.find('\n') != std::string::npos)
     return Impossible{"data.document_separator", "data.document_separator: expected one line"};
   if (auto wrong = check_checkpoint(e.checkpoint, e.evaluation)) return wrong;
+  if (const auto wrong = check_slurm(e.cluster.slurm))
+    return Impossible{"cluster." + wrong->key, "cluster." + wrong->message};
   return check_training(e.model, e.training, e.parallel, e.optimizer);
 }
 

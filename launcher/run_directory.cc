@@ -22,6 +22,7 @@ constexpr auto kPatience = std::chrono::seconds(20);
 bool may_change(std::string_view key) {
   constexpr std::string_view kFree[] = {"run_directory", "training.steps", "training.log_every", "training.recompute",
                                         "parallel.",     "checkpoint.",    "evaluation."};
+  if (key.starts_with("cluster.")) return key != "cluster.machine";
   return std::any_of(std::begin(kFree), std::end(kFree),
                      [&](std::string_view free) { return free.ends_with('.') ? key.starts_with(free) : key == free; });
 }
@@ -39,6 +40,18 @@ RunLock::RunLock(const std::filesystem::path& file) : fd_(open_file(file, O_RDWR
       throw ResourceError("{}: this run is at work already, started by process {}", file.string(), holder);
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
   }
+  sign(file);
+}
+
+std::optional<RunLock> RunLock::take_if_free(const std::filesystem::path& file) {
+  FileDescriptor fd = open_file(file, O_RDWR | O_CREAT);
+  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return std::nullopt;
+  RunLock lock(std::move(fd));
+  lock.sign(file);
+  return lock;
+}
+
+void RunLock::sign(const std::filesystem::path& file) const {
   const std::string pid = fmt::format("{}\n", ::getpid());
   if (::ftruncate(fd_.get(), 0) != 0)
     throw StorageError("{}: truncate failed: {}", file.string(), errno_message(errno));

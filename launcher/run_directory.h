@@ -19,6 +19,8 @@ struct RunDirectory {
   std::filesystem::path outcome() const { return path / "outcome.json"; }
   std::filesystem::path lock() const { return path / "lock"; }
   std::filesystem::path report() const { return path / "report.html"; }
+  /// Its presence asks the run to save and stop.
+  std::filesystem::path switch_file() const { return path / "stop"; }
 };
 
 /// Held while a run is at work. Children that inherit the descriptor hold it on, so that a new attempt does not begin
@@ -28,10 +30,15 @@ class RunLock {
   /// ResourceError naming the process that holds it. Where that process is dead and only its children are left: waits
   /// for them, at most 20 s.
   explicit RunLock(const std::filesystem::path& file);
+  /// Takes the lock where it is free; nothing where someone holds it, perhaps on another machine.
+  static std::optional<RunLock> take_if_free(const std::filesystem::path& file);
   /// Lets processes started from now on inherit it.
   void let_children_hold();
 
  private:
+  explicit RunLock(FileDescriptor fd) : fd_(std::move(fd)) {}
+  void sign(const std::filesystem::path& file) const;
+
   FileDescriptor fd_;
 };
 

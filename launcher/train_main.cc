@@ -7,23 +7,29 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <memory>
+#include <optional>
 #include <string_view>
 #include <thread>
 
 #include "stoa/base/error.h"
+#include "stoa/launcher/build_identity.h"
 #include "stoa/launcher/experiment.h"
+#include "stoa/launcher/rank_reporter.h"
 #include "stoa/launcher/training_rank.h"
 #include "stoa/parallel/mpi_communicator.h"
 #include "stoa/parallel/mpi_session.h"
+#include "stoa/trainer/loop/metrics.h"
 
 namespace {
 
 constexpr std::string_view kUsage =
-    "usage: stoa-train SPEC [--attempt ID]\n"
+    "usage: stoa-train SPEC [--attempt ID] [KEY=VALUE ...]\n"
     "One rank of a training run; started by mpirun or srun, one process a rank. SPEC is RUN/spec.yaml, which `stoa "
     "run`\n"
     "writes; metrics go to RUN/metrics.jsonl and standard output, checkpoints to RUN/checkpoints, the end to\n"
-    "RUN/outcome.json. SIGUSR2 and SIGTERM ask for an orderly stop: save at the next step, then end.\n"
+    "RUN/outcome.json. KEY=VALUE replaces a value of the spec. SIGUSR2 and SIGTERM ask for an orderly stop: save at "
+    "the next step, then end.\n"
     "Exit codes: 0 in order (see outcome.json), else the kind of error that `stoa --help` lists.\n";
 
 /// For a rank that failed to write its outcome and end the job before those that it let down do.
@@ -58,6 +64,8 @@ stoa::launcher::RankOptions parse(int count, char** arguments) {
       options.attempt = arguments[++i];
     else if (options.spec.empty() && !argument.starts_with('-'))
       options.spec = argument;
+    else if (!argument.starts_with('-') && argument.find('=') != std::string_view::npos)
+      options.overrides.emplace_back(argument);
     else
       throw stoa::UsageError("stoa-train: unexpected '{}'\n{}", argument, kUsage);
   }
@@ -73,7 +81,7 @@ int exit_code_of(const std::exception& failure) {
 /// For MPI_Init; where the spec is wrong, all ranks tell so after it.
 double start_deadline_s(const stoa::launcher::RankOptions& options) {
   try {
-    return stoa::launcher::read_experiment(options.spec).parallel.deadline_s;
+    return stoa::launcher::read_experiment(options.spec, options.overrides).parallel.deadline_s;
   } catch (const stoa::Error&) {
     return stoa::trainer::ParallelSettings().deadline_s;
   }
@@ -92,17 +100,48 @@ void tell_failure(const stoa::launcher::RankOptions& options, const stoa::parall
   if (lost) std::this_thread::sleep_for(kTimeOfTheOthers);
 }
 
+/// This rank's line to the supervisor; none where none started it.
+std::unique_ptr<stoa::launcher::RankReporter> report_to(
+    const std::optional<stoa::launcher::SupervisorAddress>& supervisor, const stoa::launcher::RankOptions& options,
+    const stoa::parallel::Communicator& ranks, const stoa::trainer::LoopProgress& progress) {
+  if (!supervisor) return nullptr;
+  const auto beat = [&ranks, &progress] {
+    stoa::launcher::Heartbeat now{.phase = progress.phase,
+                                  .step = progress.step,
+                                  .changes = progress.changes + ranks.ledgers().calls(),
+                                  .step_s = progress.step_s};
+    if (const auto waiting = ranks.ledgers().waiting()) {
+      now.waiting = waiting->call;
+      now.waiting_s = waiting->since_s;
+    }
+    return now;
+  };
+  const auto obey = [](stoa::launcher::SupervisorOrder) { stop_flag = 1; };
+  return std::make_unique<stoa::launcher::RankReporter>(
+      *supervisor,
+      stoa::launcher::RankGreeting{.rank = ranks.rank(),
+                                   .attempt = options.attempt,
+                                   .host = stoa::trainer::host_name(),
+                                   .build = stoa::launcher::loaded_build()},
+      stoa::launcher::RankReporter::Sources{.beat = beat, .obey = obey});
+}
+
 /// Runs a rank between MPI_Init and MPI_Finalize; a failure ends all ranks with its code.
 void run_rank(const stoa::launcher::RankOptions& options) {
+  // Before MPI starts what could inherit the secret.
+  const auto supervisor = stoa::launcher::supervisor_from_environment();
   stoa::parallel::MpiSession session(start_deadline_s(options));
   stoa::Log log(stderr, "stoa-train");
   try {
-    const double deadline_s = stoa::launcher::read_experiment(options.spec).parallel.deadline_s;
+    const double deadline_s = stoa::launcher::read_experiment(options.spec, options.overrides).parallel.deadline_s;
     stoa::parallel::MpiCommunicator ranks(session, deadline_s);
     stoa::Log rank_log(stderr, fmt::format("rank {}", ranks.rank()),
                        ranks.rank() == 0 ? stoa::LogLevel::kInfo : stoa::LogLevel::kError);
+    stoa::trainer::LoopProgress progress;
+    const auto reporter = report_to(supervisor, options, ranks, progress);
     try {
-      stoa::launcher::train_rank(options, ranks, rank_log, [] { return stop_flag != 0; });
+      stoa::launcher::train_rank(
+          options, ranks, rank_log, [] { return stop_flag != 0; }, progress);
     } catch (const std::exception& failure) {
       tell_failure(options, ranks, failure, rank_log);
       session.abort(exit_code_of(failure));

@@ -14,6 +14,7 @@
 #include "stoa/base/processors.h"
 #include "stoa/cluster/machine_file.h"
 #include "stoa/cluster/power.h"
+#include "stoa/launcher/build_identity.h"
 #include "stoa/launcher/experiment.h"
 #include "stoa/launcher/machine_choice.h"
 #include "stoa/trainer/data/data_identity.h"
@@ -70,10 +71,11 @@ void publish_outcome(const std::filesystem::path& own, const std::filesystem::pa
 }  // namespace
 
 void train_rank(const RankOptions& options, parallel::Communicator& ranks, Log& log,
-                const std::function<bool()>& stop_requested) {
+                const std::function<bool()>& stop_requested, trainer::LoopProgress& progress) {
   const SystemClock clock;
+  require_one_build(ranks);
   const std::filesystem::path run_directory = options.spec.parent_path();
-  const Experiment experiment = read_experiment(options.spec);
+  const Experiment experiment = read_experiment(options.spec, options.overrides);
   const cluster::MachineSettings machine = cluster::read_machine(machine_file(experiment, options.spec));
   if (const auto wrong = trainer::check_ranks(experiment.model, experiment.training, experiment.parallel, ranks.size()))
     throw ConfigError("{}: {}", options.spec.string(), wrong->message);
@@ -109,7 +111,8 @@ void train_rank(const RankOptions& options, parallel::Communicator& ranks, Log& 
                               .metrics = metrics,
                               .clock = clock,
                               .log = log,
-                              .stop_requested = stop_requested});
+                              .stop_requested = stop_requested,
+                              .progress = progress});
   const trainer::LoopOutcome outcome = loop.run();
   if (ranks.rank() == 0)
     write_outcome(run_directory / "outcome.json",

@@ -63,6 +63,29 @@ std::uint64_t CollectiveLedger::count() const {
   return count_;
 }
 
+std::optional<CollectiveLedger::Open> CollectiveLedger::open() const {
+  const std::lock_guard lock(mutex_);
+  const Entry& last = entries_[count_ % kKept];
+  if (count_ == 0 || last.ended_s >= 0) return std::nullopt;
+  return Open{fmt::format("{} {}", last.collective.data(), last.what.data()), now_s() - last.began_s};
+}
+
+std::optional<LedgerBook::Waiting> LedgerBook::waiting() const {
+  const std::lock_guard lock(mutex_);
+  std::optional<Waiting> found;
+  for (const auto& [group, ledger] : ledgers_)
+    if (const auto open = ledger->open(); open && (!found || open->since_s < found->since_s))
+      found = Waiting{fmt::format("{} in the {}", open->call, group), open->since_s};
+  return found;
+}
+
+std::uint64_t LedgerBook::calls() const {
+  const std::lock_guard lock(mutex_);
+  std::uint64_t calls = 0;
+  for (const auto& [group, ledger] : ledgers_) calls += ledger->count();
+  return calls;
+}
+
 void LedgerBook::add(const std::string& group, std::shared_ptr<const CollectiveLedger> ledger) {
   const std::lock_guard lock(mutex_);
   ledgers_.emplace_back(group, std::move(ledger));

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -24,6 +25,14 @@ class CollectiveLedger {
   /// s".
   std::string describe(std::size_t most = kKept) const;
   std::uint64_t count() const;
+
+  /// A call that has begun and not ended.
+  struct Open {
+    std::string call;  ///< "all_reduce gradients"
+    double since_s = 0;
+  };
+  /// The last call, where it is open.
+  std::optional<Open> open() const;
 
  private:
   struct Entry {
@@ -54,6 +63,16 @@ class LedgerBook {
   /// The first loss stays.
   void note(GroupLoss loss);
   GroupLoss first_loss() const;
+
+  /// What this rank waits for: of the open calls of all groups the one that began last, with its group's name. Empty:
+  /// none.
+  struct Waiting {
+    std::string call;
+    double since_s = 0;
+  };
+  std::optional<Waiting> waiting() const;
+  /// Calls of all groups so far.
+  std::uint64_t calls() const;
 
   /// Of each group in which calls were made its name and last calls:
   ///   data group of ranks 1, 3, 17 calls

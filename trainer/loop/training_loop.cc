@@ -150,6 +150,7 @@ void TrainingLoop::report(const StepResult& result, double step_s) {
 
 void TrainingLoop::evaluate_held_out() {
   if (parts_.held_out == nullptr || settings_.evaluation.batches == 0) return;
+  parts_.progress.enter(LoopPhase::kEvaluating);
   const EvaluationResult result = evaluate(
       passes_, *parts_.held_out, settings_.evaluation.batches * settings_.training.global_batch, parts_.token_bytes);
   evaluated_step_ = step_;
@@ -180,6 +181,7 @@ std::vector<checkpoint::PieceToSave> TrainingLoop::pieces_of_state() {
 // The save before must have been published: its failure is heard here, if not before.
 void TrainingLoop::save() {
   if (saved_step_ == step_) return;
+  parts_.progress.enter(LoopPhase::kSaving);
   end_save();
   Json identities = identity();
   identities["data"] = parts_.data_identity;
@@ -217,12 +219,16 @@ LoopOutcome TrainingLoop::run() {
   bool stopping = false;
   double begin_s = parts_.clock.monotonic_s();
   const auto due = [this](std::int64_t every) { return every > 0 && step_ % every == 0; };
+  parts_.progress.step = step_;
   while (step_ < settings_.training.steps && !stopping) {
+    parts_.progress.step = step_ + 1;
+    parts_.progress.enter(LoopPhase::kTraining);
     const StepResult result = step();
     const Told told = all_told();
     energy_j_ = told.energy_j;
     stopping = told.stop;
     const double now_s = parts_.clock.monotonic_s();
+    parts_.progress.step_s = now_s - begin_s;
     report(result, now_s - begin_s);
     if (told.save_ended) end_save();
     const bool last = step_ == settings_.training.steps;
@@ -230,6 +236,7 @@ LoopOutcome TrainingLoop::run() {
     if (last || stopping || due(settings_.checkpoint.every_steps)) save();
     begin_s = parts_.clock.monotonic_s();
   }
+  parts_.progress.enter(LoopPhase::kEnding);
   end_save();
   energy_j_ = all_told().energy_j;  // the last evaluation and checkpoint have drawn some too
   return {step_ == settings_.training.steps, step_, energy_j_};

@@ -12,6 +12,7 @@
 #include "stoa/checkpoint/checkpoint_store.h"
 #include "stoa/parallel/communicator.h"
 #include "stoa/trainer/data/sample_stream.h"
+#include "stoa/trainer/loop/loop_progress.h"
 #include "stoa/trainer/loop/metrics.h"
 #include "stoa/trainer/loop/spike_detector.h"
 #include "stoa/trainer/loop/training_step.h"
@@ -43,6 +44,7 @@ struct LoopParts {
   const Clock& clock;
   Log& log;
   std::function<bool()> stop_requested;  ///< asked once a step, on every rank
+  LoopProgress& progress;
 };
 
 struct LoopOutcome {

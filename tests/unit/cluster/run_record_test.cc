@@ -131,9 +131,9 @@ TEST(RunRecord, LinesThatCannotBeReadAreNamed) {
 }
 
 TEST(RunRecord, ALogOfALaterVersionIsRefusedAndAKeyOfALaterOneIgnored) {
-  EXPECT_EQ(fold_error(R"({"event":"created","version":2,"run":"r","time":1})"
+  EXPECT_EQ(fold_error(R"({"event":"created","version":3,"run":"r","time":1})"
                        "\n"),
-            "events.jsonl:1: the log has version 2, this Stoa reads 1 to 1");
+            "events.jsonl:1: the log has version 3, this Stoa reads 1 to 2");
   EXPECT_EQ(fold_events(R"({"event":"created","version":1,"run":"r","time":1,"mood":"fine"})"
                         "\n",
                         "p")

@@ -68,6 +68,7 @@ class LoopThreadRanksTraining : public testing::Test {
     Metrics metrics;
     if (group.rank() == 0) metrics = Metrics(run_ / "metrics.jsonl", nowhere_.get(), name, clock_);
     std::int64_t asked = 0;
+    LoopProgress progress;
     TrainingLoop loop(settings_, {.queue = queue,
                                   .ranks = group,
                                   .store = store,
@@ -79,7 +80,8 @@ class LoopThreadRanksTraining : public testing::Test {
                                   .metrics = metrics,
                                   .clock = clock_,
                                   .log = log,
-                                  .stop_requested = [&] { return ++asked == stop_after_ && group.rank() == 0; }});
+                                  .stop_requested = [&] { return ++asked == stop_after_ && group.rank() == 0; },
+                                  .progress = progress});
     return loop.run();
   }
 

@@ -1,0 +1,97 @@
+#include "stoa/cluster/chain_policy.h"
+
+namespace stoa::cluster {
+namespace {
+
+/// Another attempt would meet the same.
+bool is_certain_to_repeat(ErrorKind kind) {
+  switch (kind) {
+    case ErrorKind::kUsage:
+    case ErrorKind::kConfig:
+    case ErrorKind::kData:
+    case ErrorKind::kCheckpoint:
+    case ErrorKind::kStorage:
+    case ErrorKind::kNumeric:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool counts_as_failure(const AttemptEnded& ended) {
+  if (ended.outcome == AttemptOutcome::kFinished || ended.outcome == AttemptOutcome::kSaved) return false;
+  switch (ended.cause) {
+    case EndCause::kPreemption:
+    case EndCause::kRequeue:
+    case EndCause::kNodeFailure:
+    case EndCause::kCancel:
+    case EndCause::kPause:
+      return false;
+    default:
+      return true;
+  }
+}
+
+Decision after_failure(const EndFacts& facts) {
+  if (facts.outcome == AttemptOutcome::kFailed && is_certain_to_repeat(facts.error))
+    return {NextStep::kHold, fmt::format("the attempt failed ({} error), and another would meet the same",
+                                         error_kind_name(facts.error))};
+  if (facts.failures_in_row >= facts.most_failures)
+    return {NextStep::kHold,
+            fmt::format("{} attempts in a row failed without a newer checkpoint", facts.failures_in_row)};
+  if (facts.left_s < facts.restart_s || !facts.nodes_fit) return {NextStep::kNextJob, {}};
+  return {NextStep::kRestartHere, {}};
+}
+
+}  // namespace
+
+Decision decide(const EndFacts& facts) {
+  if (facts.outcome == AttemptOutcome::kFinished) return {NextStep::kStop, {}};
+  switch (facts.cause) {
+    case EndCause::kPause:
+      return {NextStep::kPause, {}};
+    case EndCause::kCancel:
+      return {NextStep::kCancel, {}};
+    case EndCause::kSwitchFile:
+      return {NextStep::kHold, "the switch file asked for it; remove it before the run goes on"};
+    case EndCause::kBudget:
+      return {NextStep::kHold, "the allocation is used up"};
+    case EndCause::kTimeLimit:
+      if (facts.outcome != AttemptOutcome::kSaved && facts.failures_in_row >= facts.most_failures)
+        return {NextStep::kHold, "the time limit is too short to save in: attempts end without a newer checkpoint"};
+      return {facts.scheduler_requeues ? NextStep::kWait : NextStep::kNextJob, {}};
+    case EndCause::kPreemption:
+    case EndCause::kRequeue:
+      return {facts.scheduler_requeues ? NextStep::kWait : NextStep::kNextJob, {}};
+    case EndCause::kNodeFailure:
+    case EndCause::kBadNode:
+      if (facts.scheduler_requeues) return {NextStep::kWait, {}};
+      return {facts.nodes_fit && facts.left_s >= facts.restart_s ? NextStep::kRestartHere : NextStep::kNextJob, {}};
+    case EndCause::kSignal:
+      if (facts.outcome == AttemptOutcome::kSaved) return {NextStep::kNextJob, {}};
+      return after_failure(facts);
+    default:
+      if (facts.outcome == AttemptOutcome::kSaved) return {NextStep::kNextJob, {}};
+      return after_failure(facts);
+  }
+}
+
+int failures_in_row(const RunState& state) {
+  int count = 0;
+  for (auto attempt = state.attempts.rbegin(); attempt != state.attempts.rend(); ++attempt) {
+    if (!attempt->ended) continue;
+    if (!counts_as_failure(*attempt->ended)) {
+      if (attempt->ended->outcome == AttemptOutcome::kFinished || attempt->ended->outcome == AttemptOutcome::kSaved)
+        return count;
+      continue;
+    }
+    const auto before = std::next(attempt);
+    const std::int64_t had =
+        before != state.attempts.rend() && before->ended ? before->ended->checkpoint_step : std::int64_t{-1};
+    if (attempt->ended->checkpoint_step > had) return count;
+    ++count;
+  }
+  return count;
+}
+
+}  // namespace stoa::cluster

@@ -1,0 +1,66 @@
+#pragma once
+/// Where the ranks of a run are started: this machine through mpirun, or a job's nodes through srun. What differs
+/// between the two stands behind this seam; the supervisor is the same.
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "stoa/base/process.h"
+#include "stoa/cluster/run_events.h"
+
+namespace stoa::launcher {
+
+/// One attempt's ranks, to be started.
+struct RankLaunch {
+  std::filesystem::path spec;
+  std::string attempt;
+  int ranks = 1;
+  std::vector<std::string> overrides;  ///< of the spec: the layout of this attempt
+  std::vector<std::string> nodes;      ///< to use
+  std::map<std::string, std::string> environment;
+};
+
+/// What the scheduler knows about a job that was asked to stop or lost ranks.
+struct OutsideNews {
+  cluster::EndCause cause = cluster::EndCause::kUnknown;  ///< kUnknown: it knows of nothing
+  std::string text;
+  bool continues_itself = false;  ///< the scheduler puts the job back into the queue by itself
+};
+
+class Allocation {
+ public:
+  virtual ~Allocation() = default;
+
+  /// What stands before the number of a launch in an attempt's name: "812.0."; empty without a scheduler.
+  virtual std::string attempt_prefix() const = 0;
+  /// Fills in job, restart and nodes.
+  virtual void describe(cluster::AttemptStarted& started) const = 0;
+  /// Nodes that answer now, in the scheduler's order.
+  virtual std::vector<std::string> nodes() = 0;
+  /// Ranks that a node takes.
+  virtual int ranks_per_node() const = 0;
+  virtual ProcessSettings ranks(const RankLaunch& launch) = 0;
+  /// What checks the nodes before the ranks start, one line of JSON a node; nothing where it is not wanted.
+  virtual std::optional<ProcessSettings> preflight(std::span<const std::string> nodes) = 0;
+  /// Orders go over the ranks' lines to the supervisor; this is the way beside it. `all_connected`: each has a line.
+  virtual void ask_ranks_to_save(Process& starter, bool all_connected) = 0;
+  /// All of them, at once, also those that do not listen.
+  virtual void kill_ranks(Process& starter) = 0;
+  /// When the machine takes the nodes back; nothing: never.
+  virtual std::optional<double> end_unix_s() = 0;
+  /// Asked when an attempt has stopped or lost ranks without an order of the supervisor's.
+  virtual OutsideNews news() = 0;
+  /// Whether a second request to stop kills the ranks: a person at a terminal who asks twice.
+  virtual bool stops_at_second_request() const = 0;
+
+  /// The next job of the chain, without these nodes: submits a successor, or names this job where it is to be given
+  /// back to the queue. Returns its event, to be recorded before hand_over(). Throws what the scheduler says.
+  virtual cluster::JobSubmitted next_job(std::span<const std::string> excluded) = 0;
+  /// Gives this job back to the queue, where that is the way: the scheduler may end this process at once.
+  virtual void hand_over(const cluster::JobSubmitted& next) = 0;
+};
+
+}  // namespace stoa::launcher

@@ -1,0 +1,49 @@
+#pragma once
+/// This machine as an allocation: ranks under mpirun, and a time limit where one is rehearsed.
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "stoa/launcher/allocation.h"
+
+namespace stoa::launcher {
+
+/// mpirun on this machine. ResourceError where a program is missing, naming the package that has it.
+struct RankCommand {
+  std::filesystem::path spec;
+  std::string attempt;
+  int ranks = 1;
+  std::vector<std::string> overrides;
+};
+ProcessSettings rank_command(const RankCommand& command);
+
+/// stoa-train beside this program, or in PATH.
+std::string training_program();
+
+class LocalAllocation final : public Allocation {
+ public:
+  using Ranks = std::function<ProcessSettings(const RankCommand&)>;
+  /// `end_unix_s`: when this machine is to be taken back, for a rehearsal.
+  LocalAllocation(Ranks ranks, std::optional<double> end_unix_s) : ranks_(std::move(ranks)), end_unix_s_(end_unix_s) {}
+
+  std::string attempt_prefix() const override { return ""; }
+  void describe(cluster::AttemptStarted& started) const override { started.nodes.clear(); }
+  std::vector<std::string> nodes() override { return {"localhost"}; }
+  int ranks_per_node() const override { return 1 << 20; }
+  ProcessSettings ranks(const RankLaunch& launch) override;
+  std::optional<ProcessSettings> preflight(std::span<const std::string>) override { return std::nullopt; }
+  void ask_ranks_to_save(Process& starter, bool all_connected) override;
+  void kill_ranks(Process& starter) override;
+  std::optional<double> end_unix_s() override { return end_unix_s_; }
+  OutsideNews news() override { return {}; }
+  bool stops_at_second_request() const override { return true; }
+  cluster::JobSubmitted next_job(std::span<const std::string> excluded) override;
+  void hand_over(const cluster::JobSubmitted& next) override;
+
+ private:
+  Ranks ranks_;
+  std::optional<double> end_unix_s_;
+};
+
+}  // namespace stoa::launcher

@@ -1,0 +1,167 @@
+#include "stoa/launcher/slurm_allocation.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+#include <filesystem>
+
+#include "stoa/base/error.h"
+#include "stoa/launcher/run_preparation.h"
+
+namespace stoa::launcher {
+namespace {
+
+/// slurmctld looks at limits twice a minute: a job that was stopped so near its limit was stopped by it.
+constexpr double kLimitSlack_s = 35;
+
+std::string variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+std::string found_program(const std::string& name) {
+  const auto found = find_program(name);
+  if (!found) throw ResourceError("{} is not found on this node (Debian: slurm-client)", name);
+  return found->string();
+}
+
+}  // namespace
+
+SlurmJob job_from_environment() {
+  SlurmJob job{.id = variable("SLURM_JOB_ID"),
+               .cluster = variable("SLURM_CLUSTER_NAME"),
+               .restart = 0,
+               .node_list = variable("SLURM_JOB_NODELIST")};
+  if (job.id.empty() || job.node_list.empty())
+    throw UsageError("this is no job of Slurm's: SLURM_JOB_ID is not set; `stoa submit` makes one");
+  const std::string restarts = variable("SLURM_RESTART_COUNT");
+  std::from_chars(restarts.data(), restarts.data() + restarts.size(), job.restart);
+  return job;
+}
+
+std::vector<std::string> batch_words(const cluster::BatchJob& job, const std::string& spec) {
+  std::vector<std::string> words = sbatch_options(job);
+  words.push_back((std::filesystem::path(spec).parent_path() / "stoa-batch.sh").string());
+  words.push_back(spec);
+  return words;
+}
+
+SlurmAllocation::SlurmAllocation(SlurmJob job, cluster::BatchJob batch, std::string program, std::string spec,
+                                 const Clock& clock)
+    : job_(std::move(job)),
+      batch_(std::move(batch)),
+      program_(std::move(program)),
+      spec_(std::move(spec)),
+      clock_(clock),
+      srun_(found_program("srun")),
+      scancel_(found_program("scancel")),
+      all_nodes_(slurm_.host_names(job_.node_list)) {
+  const std::string id[] = {job_.id};
+  const auto rows = slurm_.queue(id).rows;
+  if (!rows.empty() && rows.front().end > 0) end_unix_s_ = rows.front().end;
+}
+
+std::string SlurmAllocation::attempt_prefix() const { return fmt::format("{}.{}.", job_.id, job_.restart); }
+
+void SlurmAllocation::describe(cluster::AttemptStarted& started) const {
+  started.job = job_.id;
+  started.restart = job_.restart;
+}
+
+std::vector<std::string> SlurmAllocation::nodes() {
+  const auto healthy = slurm_.healthy_nodes(job_.node_list);
+  if (!healthy) return all_nodes_;  // the controller is away: what does not answer shows at the start
+  std::vector<std::string> usable;
+  for (const std::string& node : all_nodes_)
+    if (std::find(healthy->begin(), healthy->end(), node) != healthy->end()) usable.push_back(node);
+  return usable;
+}
+
+std::vector<std::string> SlurmAllocation::srun_words(std::span<const std::string> nodes, int ranks) const {
+  const cluster::SlurmSettings& s = batch_.settings;
+  const int per_node = std::min<int>(s.tasks_per_node, ranks);
+  std::vector<std::string> words{srun_, "--mpi=pmix",
+                                 // Without it the others of a killed rank wait for ever.
+                                 "--kill-on-bad-exit=1",
+                                 // What is left of a step before must not keep the next one waiting.
+                                 "--overlap", fmt::format("--nodes={}", nodes.size()),
+                                 fmt::format("--ntasks={}", ranks), fmt::format("--ntasks-per-node={}", per_node),
+                                 "--nodelist=" + cluster::node_list(nodes), "--unbuffered"};
+  if (s.cpus_per_task > 0) words.push_back(fmt::format("--cpus-per-task={}", s.cpus_per_task));
+  return words;
+}
+
+ProcessSettings SlurmAllocation::ranks(const RankLaunch& launch) {
+  ProcessSettings settings{.argv = srun_words(launch.nodes, launch.ranks), .environment = launch.environment};
+  settings.argv.insert(settings.argv.end(), {program_, launch.spec.string(), "--attempt", launch.attempt});
+  settings.argv.insert(settings.argv.end(), launch.overrides.begin(), launch.overrides.end());
+  settings.parent_death_signal = SIGTERM;
+  return settings;
+}
+
+std::optional<ProcessSettings> SlurmAllocation::preflight(std::span<const std::string>) { return std::nullopt; }
+
+// srun passes signals on, but a rank that has not come to its handler yet would die of it; the supervisor's order waits
+// for each rank instead. Where ranks cannot reach the supervisor, Slurm brings the signal to the steps.
+void SlurmAllocation::ask_ranks_to_save(Process&, bool all_connected) {
+  if (!all_connected) run_command({scancel_, "--signal=USR2", job_.id}, 10);
+}
+
+// To the steps alone: the batch script, which this is, lives on.
+void SlurmAllocation::kill_ranks(Process& starter) {
+  const CommandResult result = run_command({scancel_, "--signal=KILL", job_.id}, 10);
+  if (!result.is_good()) starter.signal_group(SIGKILL);
+}
+
+OutsideNews SlurmAllocation::news() {
+  using cluster::EndCause;
+  const std::string line = slurm_.describe_job(job_.id);
+  const std::string state = cluster::scontrol_field(line, "JobState");
+  const std::string reason = cluster::scontrol_field(line, "Reason");
+  const std::string preempted = cluster::scontrol_field(line, "PreemptTime");
+  const bool is_preempted =
+      state == "PREEMPTED" || (!preempted.empty() && preempted != "None" && preempted != "Unknown");
+  if (is_preempted) return {EndCause::kPreemption, "preempted by a job of higher priority", true};
+  if (state == "REQUEUED" || state == "PENDING") return {EndCause::kRequeue, "the job was requeued", true};
+  if (reason.find("Limit") != std::string::npos && reason.starts_with("Assoc"))
+    return {EndCause::kBudget, fmt::format("Slurm ended it: {}", reason), false};
+  if (state == "TIMEOUT" ||
+      (end_unix_s_ && clock_.unix_s() >= *end_unix_s_ - batch_.settings.warning_s - kLimitSlack_s))
+    return {EndCause::kTimeLimit, "", false};
+  if (state.starts_with("CANCELLED")) return {EndCause::kCancel, "the job was cancelled", false};
+  const auto usable = nodes();
+  if (usable.size() < all_nodes_.size())
+    for (const std::string& node : all_nodes_)
+      if (std::find(usable.begin(), usable.end(), node) == usable.end())
+        return {EndCause::kNodeFailure, fmt::format("{} does not answer", node), state == "NODE_FAIL"};
+  return {};
+}
+
+cluster::JobSubmitted SlurmAllocation::next_job(std::span<const std::string> excluded) {
+  cluster::JobSubmitted event{.time = clock_.unix_s(), .job = job_.id, .cluster = job_.cluster, .user = user_name()};
+  // A requeued job keeps the options it was submitted with: leaving a node out takes a new one.
+  const bool new_job = batch_.settings.continue_by == cluster::ContinueBy::kSuccessor || !excluded.empty();
+  if (new_job) {
+    cluster::BatchJob next = batch_;
+    next.exclude = cluster::node_list(excluded);
+    next.settings.begin.clear();
+    next.settings.dependency = "afterany:" + job_.id;
+    event.how = cluster::SubmitWay::kSuccessor;
+    event.job = slurm_.submit(batch_words(next, spec_)).job;
+    return event;
+  }
+  event.how = cluster::SubmitWay::kRequeue;
+  return event;
+}
+
+// With ContinueBy::kExitCode Slurm requeues a job that ends with 75, as this one does.
+void SlurmAllocation::hand_over(const cluster::JobSubmitted& next) {
+  if (next.how == cluster::SubmitWay::kRequeue && batch_.settings.continue_by == cluster::ContinueBy::kRequeue)
+    slurm_.requeue(job_.id);
+}
+
+}  // namespace stoa::launcher

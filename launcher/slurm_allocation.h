@@ -1,0 +1,63 @@
+#pragma once
+/// A job of Slurm's as an allocation: ranks under srun, the limit and the causes of ends as Slurm tells them, the next
+/// job by requeue or successor.
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "stoa/base/clock.h"
+#include "stoa/cluster/slurm.h"
+#include "stoa/cluster/slurm_request.h"
+#include "stoa/launcher/allocation.h"
+
+namespace stoa::launcher {
+
+/// The job this process runs in, from the environment that Slurm gives a batch script.
+struct SlurmJob {
+  std::string id;
+  std::string cluster;
+  std::int64_t restart = 0;
+  std::string node_list;  ///< "node[1-4]"
+};
+/// UsageError where this is no batch job.
+SlurmJob job_from_environment();
+
+class SlurmAllocation final : public Allocation {
+ public:
+  /// `job`: what the run asks Slurm for, resolved; `program`: stoa-train as the nodes see it; `spec`: RUN/spec.yaml,
+  /// for a successor. Asks Slurm for the job's end, once. Borrows the clock.
+  SlurmAllocation(SlurmJob job, cluster::BatchJob batch, std::string program, std::string spec, const Clock& clock);
+
+  std::string attempt_prefix() const override;
+  void describe(cluster::AttemptStarted& started) const override;
+  std::vector<std::string> nodes() override;
+  int ranks_per_node() const override { return batch_.settings.tasks_per_node; }
+  ProcessSettings ranks(const RankLaunch& launch) override;
+  std::optional<ProcessSettings> preflight(std::span<const std::string> nodes) override;
+  void ask_ranks_to_save(Process& starter, bool all_connected) override;
+  void kill_ranks(Process& starter) override;
+  std::optional<double> end_unix_s() override { return end_unix_s_; }
+  OutsideNews news() override;
+  bool stops_at_second_request() const override { return false; }
+  cluster::JobSubmitted next_job(std::span<const std::string> excluded) override;
+  void hand_over(const cluster::JobSubmitted& next) override;
+
+ private:
+  std::vector<std::string> srun_words(std::span<const std::string> nodes, int ranks) const;
+
+  SlurmJob job_;
+  cluster::BatchJob batch_;
+  std::string program_;
+  std::string spec_;
+  const Clock& clock_;
+  cluster::Slurm slurm_;
+  std::string srun_;
+  std::string scancel_;
+  std::vector<std::string> all_nodes_;
+  std::optional<double> end_unix_s_;
+};
+
+/// The words of sbatch after its options: the batch script and its argument.
+std::vector<std::string> batch_words(const cluster::BatchJob& job, const std::string& spec);
+
+}  // namespace stoa::launcher

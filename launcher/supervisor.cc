@@ -1,0 +1,265 @@
+#include "stoa/launcher/supervisor.h"
+
+#include <fmt/ranges.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "stoa/base/error.h"
+#include "stoa/base/json.h"
+#include "stoa/base/processors.h"
+#include "stoa/trainer/layout_check.h"
+
+namespace stoa::launcher {
+namespace {
+
+using cluster::AttemptOutcome;
+using cluster::EndCause;
+using cluster::NextStep;
+
+ErrorKind kind_named(std::string_view name) {
+  for (int code = exit_code(ErrorKind::kInternal); code <= exit_code(ErrorKind::kResource); ++code)
+    if (error_kind_name(static_cast<ErrorKind>(code)) == name) return static_cast<ErrorKind>(code);
+  return ErrorKind::kInternal;
+}
+
+/// A rank that cannot write its outcome, on a full disk for one, still ends the job with the code of its error.
+ErrorKind unreported_kind(const ProcessEnd& starter) {
+  const bool is_told = starter.signal == 0 && starter.exit_code > exit_code(ErrorKind::kInternal) &&
+                       starter.exit_code <= exit_code(ErrorKind::kResource);
+  return is_told ? static_cast<ErrorKind>(starter.exit_code) : ErrorKind::kComm;
+}
+
+std::string describe_end(const ProcessEnd& starter) {
+  if (starter.signal != 0) return fmt::format("mpirun: signal {}, {}", starter.signal, ::strsignal(starter.signal));
+  if (starter.exit_code > 128)
+    return fmt::format("a rank: signal {}, {}", starter.exit_code - 128, ::strsignal(starter.exit_code - 128));
+  return fmt::format("mpirun: exit code {}", starter.exit_code);
+}
+
+}  // namespace
+
+std::filesystem::path enter_fence(const RunDirectory& run, const std::string& attempt) {
+  const std::filesystem::path folder = run.path / "attempts";
+  std::filesystem::create_directories(folder);
+  for (const auto& other : std::filesystem::directory_iterator(folder))
+    if (other.is_symlink()) std::filesystem::remove(other.path());
+  const std::filesystem::path link = folder / attempt;
+  if (::symlink("..", link.c_str()) != 0)
+    throw StorageError("{}: symlink failed: {}", link.string(), errno_message(errno));
+  sync_directory(folder);
+  return link;
+}
+
+Supervisor::Supervisor(const PreparedRun& run, cluster::RunRecord& record, Allocation& allocation,
+                       const SupervisorRules& rules, RunView& view, const Clock& clock)
+    : run_(run), record_(record), allocation_(allocation), rules_(rules), view_(view), clock_(clock) {
+  const std::string prefix = allocation.attempt_prefix();
+  for (const cluster::Attempt& attempt : record.state().attempts)
+    if (prefix.empty() || attempt.started.attempt.starts_with(prefix)) ++launches_;
+}
+
+Conclusion Supervisor::run(AttemptRunner& runner) {
+  Conclusion last{.decision = {NextStep::kNextJob, {}}};
+  for (;;) {
+    const auto placement = place();
+    if (!placement) {
+      view_.say("no layout of this run fits on the nodes that are left");
+      last.decision = {NextStep::kNextJob, {}};
+      return last;
+    }
+    if (!check_nodes(placement->nodes)) continue;
+    last = attempt(runner, *placement);
+    if (last.decision.next != NextStep::kRestartHere || !rules_.restarts_here) return last;
+    view_.say("starting again on the nodes that are left");
+  }
+}
+
+std::optional<Supervisor::Placement> Supervisor::place() {
+  std::vector<std::string> nodes = allocation_.nodes();
+  std::erase_if(nodes, [&](const std::string& node) {
+    const auto& excluded = record_.state().excluded;
+    return std::any_of(excluded.begin(), excluded.end(), [&](const auto& each) { return each.node == node; });
+  });
+  const Experiment& e = run_.experiment;
+  const std::int64_t room = std::ssize(nodes) * allocation_.ranks_per_node();
+  trainer::ParallelSettings parallel = e.parallel;
+  const std::int64_t block = std::int64_t{parallel.mesh.pipeline} * parallel.mesh.tensor;
+  for (std::int64_t data = std::min<std::int64_t>(parallel.mesh.data, room / block); data >= 1; --data) {
+    parallel.mesh.data = static_cast<int>(data);
+    if (trainer::check_layout(e.model, e.training, parallel)) continue;
+    const std::int64_t needed =
+        (parallel.mesh.ranks() + allocation_.ranks_per_node() - 1) / allocation_.ranks_per_node();
+    nodes.resize(std::size_t(std::min<std::int64_t>(needed, std::ssize(nodes))));
+    return Placement{nodes, parallel.mesh};
+  }
+  return std::nullopt;
+}
+
+bool Supervisor::check_nodes(const std::vector<std::string>& nodes) {
+  const auto command = allocation_.preflight(nodes);
+  if (!command) return true;
+  ProcessSettings settings = *command;
+  const CommandResult result = run_command(settings.argv, 120, settings.environment);
+  bool good = true;
+  std::size_t answered = 0;
+  std::size_t at = 0;
+  while (at < result.output.size()) {
+    const std::size_t end = std::min(result.output.find('\n', at), result.output.size());
+    const std::string line = result.output.substr(at, end - at);
+    at = end + 1;
+    if (!line.starts_with('{')) continue;
+    const Json check = parse_json(line, "preflight");
+    ++answered;
+    if (json_field<bool>(check, "good", "preflight")) continue;
+    good = false;
+    exclude(json_field<std::string>(check, "node", "preflight"), json_field<std::string>(check, "reason", "preflight"));
+  }
+  if (good && answered < nodes.size())
+    view_.say(fmt::format("preflight: {} of {} nodes answered; going on: {}", answered, nodes.size(),
+                          result.error_output.substr(0, 500)));
+  return good;
+}
+
+void Supervisor::exclude(const std::string& node, const std::string& reason) {
+  view_.say(fmt::format("{} is left out: {}", node, reason));
+  record_.append(cluster::NodeExcluded{clock_.unix_s(), node, reason});
+}
+
+cluster::AttemptStarted Supervisor::started_event(const std::string& name, const Placement& placement) const {
+  const trainer::ParallelSettings& parallel = run_.experiment.parallel;
+  const int ranks = placement.mesh.ranks();
+  const bool by_core = run_.machine.rate.resource == "core";
+  const auto allowed = static_cast<int>(allowed_processors().size());
+  const int local = std::max(1, std::min(ranks, allocation_.ranks_per_node()));
+  const int threads = parallel.threads_per_rank > 0 ? parallel.threads_per_rank : std::max(1, allowed / local);
+  if (placement.nodes.size() == 1 && ranks * threads > allowed)
+    view_.say(
+        fmt::format("stoa: warning: {} ranks x {} threads = {}, but this process may use {} processors: they "
+                    "will take turns",
+                    ranks, threads, ranks * threads, allowed));
+  cluster::AttemptStarted started{.attempt = name,
+                                  .time = clock_.unix_s(),
+                                  .ranks = ranks,
+                                  .resources = by_core ? std::int64_t{ranks} * threads : ranks,
+                                  .host = host_name(),
+                                  .pid = ::getpid(),
+                                  .nodes = placement.nodes,
+                                  .layout = trainer::mesh_text(placement.mesh)};
+  allocation_.describe(started);
+  return started;
+}
+
+Conclusion Supervisor::attempt(AttemptRunner& runner, const Placement& placement) {
+  const std::string name = fmt::format("{}{}", allocation_.attempt_prefix(), ++launches_);
+  const cluster::AttemptStarted started = started_event(name, placement);
+  RunDirectory directory = run_.directory;
+  if (rules_.fences) directory.path = enter_fence(run_.directory, name);
+  view_.begin(started, cluster::usage_records(record_.state()));
+  record_.append(started);
+  std::filesystem::remove(directory.outcome());  // of an attempt that is in the record already
+
+  RankLaunch launch{
+      .spec = directory.spec(), .attempt = name, .ranks = placement.mesh.ranks(), .nodes = placement.nodes};
+  if (placement.mesh.data != run_.experiment.parallel.mesh.data)
+    launch.overrides.push_back(fmt::format("parallel.data={}", placement.mesh.data));
+  AttemptRules rules{.ranks = placement.mesh.ranks(), .attempt = name, .watch = rules_.watch};
+  rules.switch_file = run_.directory.switch_file();
+  rules.watch.deadline_s = run_.experiment.parallel.deadline_s;
+  rules.watch.patience_s = std::max(rules.watch.patience_s, rules.watch.deadline_s + 30);
+  if (const auto end = allocation_.end_unix_s()) rules.save_at_unix_s = *end - rules_.warning_s;
+  const AttemptEvents events{.line = [this](const std::string& line) { view_.hear(line); },
+                             .stop_asked =
+                                 [this](const StopOrder& stop) {
+                                   if (stop.request == StopRequest::kSave) view_.saving();
+                                   const bool again = allocation_.stops_at_second_request();
+                                   view_.say(stop.request == StopRequest::kAtOnce ? "stopping at once"
+                                             : again ? "saving, then stopping; again to stop at once"
+                                                     : stop.text + ": saving, then stopping");
+                                 },
+                             .told = [this](const std::string& text) { view_.say(text); },
+                             .user_asked = [this] { return user_asked(); }};
+  const AttemptEnd end = runner.run(allocation_, std::move(launch), rules, events, clock_);
+  view_.end();
+  return conclude(started, directory, end);
+}
+
+std::optional<cluster::UserAsked> Supervisor::user_asked() {
+  try {
+    record_.refresh();
+  } catch (const Error& failure) {
+    view_.say(failure.what());
+  }
+  return record_.state().asked;
+}
+
+Conclusion Supervisor::conclude(const cluster::AttemptStarted& started, const RunDirectory& directory,
+                                const AttemptEnd& end) {
+  Conclusion conclusion{.stop = end.stop, .process = end.process};
+  const auto outcome = read_outcome(directory.outcome());
+  auto reported = reported_end(directory, started.attempt, started.time);
+  cluster::AttemptEnded& ended = conclusion.ended;
+  if (reported) {
+    ended = *reported;
+    ended.time = clock_.unix_s();
+    conclusion.error = kind_named(outcome->error_kind);
+  } else {
+    const auto sign = last_sign(directory, started.attempt, started.time);
+    ended = {.attempt = started.attempt,
+             .time = std::max(sign.time, clock_.unix_s()),
+             .outcome = AttemptOutcome::kLost,
+             .step = sign.step,
+             .checkpoint_step = newest_checkpoint(directory),
+             .energy_j = sign.energy_j,
+             .energy_source = sign.energy_source,
+             .message = fmt::format("no outcome was reported ({})", describe_end(end.process))};
+    conclusion.error = unreported_kind(end.process);
+  }
+
+  OutsideNews news;
+  const bool explained = ended.outcome == AttemptOutcome::kFinished || end.hang || !end.build_defect.empty() ||
+                         (end.stop.cause != EndCause::kNone && end.stop.cause != EndCause::kSignal) ||
+                         (ended.outcome == AttemptOutcome::kFailed && conclusion.error != ErrorKind::kComm);
+  if (!explained) news = allocation_.news();
+  if (ended.outcome == AttemptOutcome::kFinished) {
+    ended.cause = EndCause::kNone;
+  } else if (!end.build_defect.empty()) {
+    ended.cause = EndCause::kError;
+    ended.message = end.build_defect;
+    conclusion.error = ErrorKind::kConfig;
+    ended.outcome = AttemptOutcome::kFailed;
+  } else if (end.hang) {
+    ended.cause = EndCause::kHang;
+    ended.message = end.hang->text;
+  } else if (explained) {
+    ended.cause =
+        end.stop.cause != EndCause::kNone && end.stop.cause != EndCause::kSignal ? end.stop.cause : EndCause::kError;
+  } else if (news.cause != EndCause::kUnknown) {
+    ended.cause = news.cause;
+    if (!news.text.empty()) ended.message = ended.message.empty() ? news.text : ended.message + "; " + news.text;
+  } else {
+    ended.cause = end.stop.cause == EndCause::kSignal ? EndCause::kSignal : EndCause::kRankLost;
+  }
+  record_.append(ended);
+
+  if (end.hang && !end.culprit_host.empty()) {
+    // A rank may hang for a reason of its own; a node on which it happens twice is left out.
+    if (suspect_ == end.culprit_host) exclude(suspect_, "ranks on it hung twice");
+    suspect_ = end.culprit_host;
+  }
+  const auto limit = allocation_.end_unix_s();
+  conclusion.decision = cluster::decide({.outcome = ended.outcome,
+                                         .cause = ended.cause,
+                                         .error = conclusion.error,
+                                         .scheduler_requeues = news.continues_itself,
+                                         .failures_in_row = cluster::failures_in_row(record_.state()),
+                                         .most_failures = rules_.most_failures,
+                                         .left_s = limit ? *limit - rules_.warning_s - clock_.unix_s() : 1e9,
+                                         .restart_s = rules_.least_left_s,
+                                         .nodes_fit = place().has_value()});
+  return conclusion;
+}
+
+}  // namespace stoa::launcher
