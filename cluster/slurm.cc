@@ -190,6 +190,17 @@ std::string Slurm::describe_job(const std::string& job) const {
   return result.is_good() ? one_line(result.output) : "";
 }
 
+std::vector<std::string> Slurm::steps(const std::string& job) const {
+  const CommandResult result =
+      run_command({program("squeue"), "--steps", "--noheader", "--jobs=" + job, "--format=%i"}, kPatience_s);
+  std::vector<std::string> found;
+  for (const std::string_view step : split(result.output, '\n'))
+    if (const std::size_t dot = step.find('.');
+        dot != std::string_view::npos && step.find_first_not_of("0123456789", dot + 1) == std::string_view::npos)
+      found.emplace_back(step);
+  return found;
+}
+
 std::vector<std::string> Slurm::host_names(const std::string& list) const {
   if (list.empty()) return {};
   const CommandResult result = run_command({program("scontrol"), "show", "hostnames", list}, kPatience_s);

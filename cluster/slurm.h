@@ -77,6 +77,8 @@ class Slurm {
   SlurmAnswer<AccountedJob> accounts(std::span<const std::string> jobs) const;
   /// One line; empty where Slurm cannot be reached or has forgotten the job.
   std::string describe_job(const std::string& job) const;
+  /// Steps of a job that run now, without its batch script: "812.0".
+  std::vector<std::string> steps(const std::string& job) const;
   /// Names in a node list as Slurm writes it: "node[1-3]".
   std::vector<std::string> host_names(const std::string& list) const;
   /// Of these nodes, those that answer: not down, drained or failing. Nothing where Slurm cannot be reached.

@@ -28,6 +28,7 @@ struct OutsideNews {
   cluster::EndCause cause = cluster::EndCause::kUnknown;  ///< kUnknown: it knows of nothing
   std::string text;
   bool continues_itself = false;  ///< the scheduler puts the job back into the queue by itself
+  bool is_over = false;           ///< nothing more can be started in this allocation
 };
 
 class Allocation {
@@ -47,8 +48,12 @@ class Allocation {
   virtual std::optional<ProcessSettings> preflight(std::span<const std::string> nodes) = 0;
   /// Orders go over the ranks' lines to the supervisor; this is the way beside it. `all_connected`: each has a line.
   virtual void ask_ranks_to_save(Process& starter, bool all_connected) = 0;
-  /// All of them, at once, also those that do not listen.
+  /// All of them, at once.
   virtual void kill_ranks(Process& starter) = 0;
+  /// Those that are still there some seconds later, and what started them.
+  virtual void force_ranks(Process& starter) = 0;
+  /// Whether the ranks of one that died are to be killed: what starts them does not do so by itself at once.
+  virtual bool outlive_each_other() const = 0;
   /// When the machine takes the nodes back; nothing: never.
   virtual std::optional<double> end_unix_s() = 0;
   /// Asked when an attempt has stopped or lost ranks without an order of the supervisor's.

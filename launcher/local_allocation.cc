@@ -52,6 +52,8 @@ void LocalAllocation::ask_ranks_to_save(Process& starter, bool) { starter.signal
 // mpirun kills its ranks when it is asked; whoever does not listen is killed a little later.
 void LocalAllocation::kill_ranks(Process& starter) { starter.signal_group(SIGTERM); }
 
+void LocalAllocation::force_ranks(Process& starter) { starter.signal_group(SIGKILL); }
+
 void LocalAllocation::hand_over(const cluster::JobSubmitted&) {}
 
 cluster::JobSubmitted LocalAllocation::next_job(std::span<const std::string>) {

@@ -90,10 +90,20 @@ std::optional<RankWatch::Hang> RankWatch::hang(double now_s) const {
                               trainer::phase_name(rank.last.phase), rank.last.step, state);
   }
   if (ranks_.size() > kRanksTold) found.text += fmt::format("and {} more\n", ranks_.size() - kRanksTold);
-  if (!silent.empty())
+  const bool any_silent = !silent.empty();
+  if (any_silent)
     found.culprits = silent;
   else if (busy.size() < ranks_.size())
     found.culprits = busy;
+  if (found.culprits.empty()) {
+    found.summary = fmt::format("all {} ranks stand still for {}", ranks_.size(), format_duration(still_s));
+  } else {
+    const std::int64_t first = found.culprits.front();
+    found.summary =
+        fmt::format("rank {} on {}{} {} while {} others wait", first, host_of(first),
+                    found.culprits.size() > 1 ? fmt::format(" and {} more", found.culprits.size() - 1) : "",
+                    any_silent ? "is silent" : "is in no collective", ranks_.size() - found.culprits.size());
+  }
   return found;
 }
 

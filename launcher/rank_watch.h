@@ -31,6 +31,7 @@ class RankWatch {
   struct Hang {
     double still_s = 0;
     std::vector<std::int64_t> culprits;  ///< silent, or in no collective while others wait; may be empty
+    std::string summary;                 ///< "rank 3 on node4 is silent while 3 others wait"
     std::string text;                    ///< what each rank waits for, a line each, the first 64 of them
   };
   std::optional<Hang> hang(double now_s) const;
@@ -41,6 +42,10 @@ class RankWatch {
   /// The farthest.
   std::int64_t step() const { return step_; }
   std::string host_of(std::int64_t rank) const { return ranks_[std::size_t(rank)].host; }
+  /// Whether its last word was that it ends.
+  bool is_ending(std::int64_t rank) const {
+    return ranks_[std::size_t(rank)].last.phase == trainer::LoopPhase::kEnding;
+  }
 
   /// Two builds at once: "rank 3 on node2 is another build than rank 0 on node1".
   std::optional<std::string> build_defect() const;

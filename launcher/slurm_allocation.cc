@@ -111,34 +111,54 @@ void SlurmAllocation::ask_ranks_to_save(Process&, bool all_connected) {
   if (!all_connected) run_command({scancel_, "--signal=USR2", job_.id}, 10);
 }
 
-// To the steps alone: the batch script, which this is, lives on.
+// Slurm kills the steps; srun, which is asked too, does so even where Slurm cannot be asked. (scancel --signal=KILL of
+// a job would end the whole job, and srun alone first waits for ranks that do not listen.)
 void SlurmAllocation::kill_ranks(Process& starter) {
-  const CommandResult result = run_command({scancel_, "--signal=KILL", job_.id}, 10);
-  if (!result.is_good()) starter.signal_group(SIGKILL);
+  for (const std::string& step : slurm_.steps(job_.id)) run_command({scancel_, "--signal=KILL", step}, 5);
+  starter.signal(SIGTERM);
 }
+
+void SlurmAllocation::force_ranks(Process& starter) { starter.signal_group(SIGKILL); }
 
 OutsideNews SlurmAllocation::news() {
   using cluster::EndCause;
   const std::string line = slurm_.describe_job(job_.id);
-  const std::string state = cluster::scontrol_field(line, "JobState");
+  std::string state = cluster::scontrol_field(line, "JobState");
   const std::string reason = cluster::scontrol_field(line, "Reason");
   const std::string preempted = cluster::scontrol_field(line, "PreemptTime");
-  const bool is_preempted =
-      state == "PREEMPTED" || (!preempted.empty() && preempted != "None" && preempted != "Unknown");
-  if (is_preempted) return {EndCause::kPreemption, "preempted by a job of higher priority", true};
-  if (state == "REQUEUED" || state == "PENDING") return {EndCause::kRequeue, "the job was requeued", true};
-  if (reason.find("Limit") != std::string::npos && reason.starts_with("Assoc"))
-    return {EndCause::kBudget, fmt::format("Slurm ended it: {}", reason), false};
-  if (state == "TIMEOUT" ||
-      (end_unix_s_ && clock_.unix_s() >= *end_unix_s_ - batch_.settings.warning_s - kLimitSlack_s))
-    return {EndCause::kTimeLimit, "", false};
-  if (state.starts_with("CANCELLED")) return {EndCause::kCancel, "the job was cancelled", false};
+  OutsideNews news{.is_over = !state.empty() && state != "RUNNING"};
+  if (state == "COMPLETING") {
+    const std::string ids[] = {job_.id};
+    const auto accounts = slurm_.accounts(ids);
+    if (!accounts.rows.empty()) state = accounts.rows.back().state;
+  }
+  const auto is = [&](EndCause cause, std::string text) {
+    news.cause = cause;
+    news.text = std::move(text);
+    return news;
+  };
+  if (state == "PREEMPTED" || (!preempted.empty() && preempted != "None" && preempted != "Unknown")) {
+    news.continues_itself = cluster::scontrol_field(line, "Requeue") == "1";
+    news.is_over = true;
+    return is(EndCause::kPreemption, "preempted by a job of higher priority");
+  }
+  if (state == "REQUEUED" || state == "PENDING" || state.starts_with("REQUEUE")) {
+    news.continues_itself = true;
+    return is(EndCause::kRequeue, "the job was requeued");
+  }
+  if (reason.find("Limit") != std::string::npos && (reason.starts_with("Assoc") || reason.starts_with("QOS")))
+    return is(EndCause::kBudget, fmt::format("Slurm ended it: {}", reason));
+  const bool near = end_unix_s_ && clock_.unix_s() >= *end_unix_s_ - batch_.settings.warning_s - kLimitSlack_s;
+  if (state == "TIMEOUT" || near) return is(EndCause::kTimeLimit, "");
+  if (state.starts_with("CANCELLED")) return is(EndCause::kCancel, "the job was cancelled");
   const auto usable = nodes();
-  if (usable.size() < all_nodes_.size())
-    for (const std::string& node : all_nodes_)
-      if (std::find(usable.begin(), usable.end(), node) == usable.end())
-        return {EndCause::kNodeFailure, fmt::format("{} does not answer", node), state == "NODE_FAIL"};
-  return {};
+  for (const std::string& node : all_nodes_)
+    if (std::find(usable.begin(), usable.end(), node) == usable.end()) {
+      news.continues_itself = state == "NODE_FAIL";
+      return is(EndCause::kNodeFailure, fmt::format("{} does not answer", node));
+    }
+  if (news.is_over) return is(EndCause::kCancel, fmt::format("someone ended the job ({})", state));
+  return news;
 }
 
 cluster::JobSubmitted SlurmAllocation::next_job(std::span<const std::string> excluded) {

@@ -36,6 +36,8 @@ class SlurmAllocation final : public Allocation {
   std::optional<ProcessSettings> preflight(std::span<const std::string> nodes) override;
   void ask_ranks_to_save(Process& starter, bool all_connected) override;
   void kill_ranks(Process& starter) override;
+  void force_ranks(Process& starter) override;
+  bool outlive_each_other() const override { return true; }
   std::optional<double> end_unix_s() override { return end_unix_s_; }
   OutsideNews news() override;
   bool stops_at_second_request() const override { return false; }

@@ -32,14 +32,56 @@ ErrorKind unreported_kind(const ProcessEnd& starter) {
   return is_told ? static_cast<ErrorKind>(starter.exit_code) : ErrorKind::kComm;
 }
 
-std::string describe_end(const ProcessEnd& starter) {
-  if (starter.signal != 0) return fmt::format("mpirun: signal {}, {}", starter.signal, ::strsignal(starter.signal));
-  if (starter.exit_code > 128)
-    return fmt::format("a rank: signal {}, {}", starter.exit_code - 128, ::strsignal(starter.exit_code - 128));
-  return fmt::format("mpirun: exit code {}", starter.exit_code);
+}  // namespace
+
+namespace {
+
+bool says_why(const StopOrder& stop) { return stop.cause != EndCause::kNone && stop.cause != EndCause::kSignal; }
+
+/// Whether the supervisor does not know itself why the attempt ended. Behind silence there may be a dead node.
+bool needs_news(const cluster::AttemptEnded& ended, const AttemptEnd& end, ErrorKind error) {
+  if (ended.outcome == AttemptOutcome::kFinished || !end.build_defect.empty()) return false;
+  if (end.hang) return true;
+  if (says_why(end.stop)) return false;
+  return ended.outcome != AttemptOutcome::kFailed || error == ErrorKind::kComm;
+}
+
+/// What an attempt's record says of its end, from all that is known.
+void give_cause(cluster::AttemptEnded& ended, ErrorKind& error, const AttemptEnd& end, const OutsideNews& news) {
+  if (ended.outcome == AttemptOutcome::kFinished) return;
+  const auto tell = [&](const std::string& text) {
+    if (!text.empty()) ended.message = ended.message.empty() ? text : text + "; " + ended.message;
+  };
+  if (!end.build_defect.empty()) {
+    ended.outcome = AttemptOutcome::kFailed;
+    ended.cause = EndCause::kError;
+    ended.message = end.build_defect;
+    error = ErrorKind::kConfig;
+  } else if (end.hang) {
+    ended.cause = news.cause == EndCause::kNodeFailure ? EndCause::kNodeFailure : EndCause::kHang;
+    ended.message = end.hang->summary + "\n" + end.hang->text;
+    if (news.cause == EndCause::kNodeFailure) tell(news.text);
+  } else if (says_why(end.stop)) {
+    ended.cause = end.stop.cause;
+  } else if (news.cause != EndCause::kUnknown) {
+    ended.cause = news.cause;
+    tell(news.text);
+  } else if (ended.outcome == AttemptOutcome::kFailed && error != ErrorKind::kComm) {
+    ended.cause = EndCause::kError;
+  } else {
+    ended.cause = end.stop.cause == EndCause::kSignal ? EndCause::kSignal : EndCause::kRankLost;
+  }
 }
 
 }  // namespace
+
+std::string describe_end(const ProcessEnd& starter) {
+  if (starter.signal != 0)
+    return fmt::format("the starter: signal {}, {}", starter.signal, ::strsignal(starter.signal));
+  if (starter.exit_code > 128)
+    return fmt::format("a rank: signal {}, {}", starter.exit_code - 128, ::strsignal(starter.exit_code - 128));
+  return fmt::format("the starter: exit code {}", starter.exit_code);
+}
 
 std::filesystem::path enter_fence(const RunDirectory& run, const std::string& attempt) {
   const std::filesystem::path folder = run.path / "attempts";
@@ -214,34 +256,19 @@ Conclusion Supervisor::conclude(const cluster::AttemptStarted& started, const Ru
              .checkpoint_step = newest_checkpoint(directory),
              .energy_j = sign.energy_j,
              .energy_source = sign.energy_source,
-             .message = fmt::format("no outcome was reported ({})", describe_end(end.process))};
+             .message = fmt::format("{}no outcome was reported ({})", end.gone_text.empty() ? "" : end.gone_text + "; ",
+                                    describe_end(end.process))};
     conclusion.error = unreported_kind(end.process);
   }
 
   OutsideNews news;
-  const bool explained = ended.outcome == AttemptOutcome::kFinished || end.hang || !end.build_defect.empty() ||
-                         (end.stop.cause != EndCause::kNone && end.stop.cause != EndCause::kSignal) ||
-                         (ended.outcome == AttemptOutcome::kFailed && conclusion.error != ErrorKind::kComm);
-  if (!explained) news = allocation_.news();
-  if (ended.outcome == AttemptOutcome::kFinished) {
-    ended.cause = EndCause::kNone;
-  } else if (!end.build_defect.empty()) {
-    ended.cause = EndCause::kError;
-    ended.message = end.build_defect;
-    conclusion.error = ErrorKind::kConfig;
-    ended.outcome = AttemptOutcome::kFailed;
-  } else if (end.hang) {
-    ended.cause = EndCause::kHang;
-    ended.message = end.hang->text;
-  } else if (explained) {
-    ended.cause =
-        end.stop.cause != EndCause::kNone && end.stop.cause != EndCause::kSignal ? end.stop.cause : EndCause::kError;
-  } else if (news.cause != EndCause::kUnknown) {
-    ended.cause = news.cause;
-    if (!news.text.empty()) ended.message = ended.message.empty() ? news.text : ended.message + "; " + news.text;
-  } else {
-    ended.cause = end.stop.cause == EndCause::kSignal ? EndCause::kSignal : EndCause::kRankLost;
-  }
+  if (needs_news(ended, end, conclusion.error)) news = allocation_.news();
+  give_cause(ended, conclusion.error, end, news);
+  record_.refresh();
+  if (const cluster::Attempt* running = record_.state().running();
+      running == nullptr || running->started.attempt != started.attempt)
+    throw CommError("attempt {} was cut off and has been replaced{}: what it did since is void", started.attempt,
+                    running == nullptr ? "" : " by attempt " + running->started.attempt);
   record_.append(ended);
 
   if (end.hang && !end.culprit_host.empty()) {
@@ -256,7 +283,9 @@ Conclusion Supervisor::conclude(const cluster::AttemptStarted& started, const Ru
                                          .scheduler_requeues = news.continues_itself,
                                          .failures_in_row = cluster::failures_in_row(record_.state()),
                                          .most_failures = rules_.most_failures,
-                                         .left_s = limit ? *limit - rules_.warning_s - clock_.unix_s() : 1e9,
+                                         .left_s = news.is_over ? 0
+                                                   : limit      ? *limit - rules_.warning_s - clock_.unix_s()
+                                                                : 1e9,
                                          .restart_s = rules_.least_left_s,
                                          .nodes_fit = place().has_value()});
   return conclusion;

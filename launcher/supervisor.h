@@ -64,6 +64,9 @@ class Supervisor {
   std::string suspect_;  ///< the node of the last hang's culprit
 };
 
+/// "a rank: signal 9, Killed": how what started the ranks ended.
+std::string describe_end(const ProcessEnd& starter);
+
 /// Keeps attempts apart that may be alive at once, after a cut cable for one. Each works in RUN/attempts/NAME, a link
 /// to RUN itself; the next one removes the links of the others first, and then everything that an old one does by a
 /// path fails. (A network file system may follow the old link for as long as it caches names: seconds.)

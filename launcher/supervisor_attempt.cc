@@ -28,6 +28,8 @@ using ErrorCode = boost::system::error_code;
 
 constexpr auto kTick = std::chrono::milliseconds(250);
 constexpr auto kKillAfter = std::chrono::seconds(5);
+/// For the others to tell what they know of a rank that is gone.
+constexpr auto kAfterLoss = std::chrono::seconds(1);
 constexpr double kLookEvery_s = 1;
 constexpr double kTellStragglerEvery_s = 600;
 
@@ -73,7 +75,8 @@ class Supervision {
         hub_(context_, secret_, rules.attempt,
              {.greeted = [this](const RankGreeting& greeting) { greet(greeting); },
               .beat = [this](std::int64_t rank,
-                             const Heartbeat& beat) { watch_.hear(rank, beat, clock_.monotonic_s()); }}),
+                             const Heartbeat& beat) { watch_.hear(rank, beat, clock_.monotonic_s()); },
+              .gone = [this](std::int64_t rank) { lose(rank); }}),
         process_(settings(std::move(launch))) {}
 
   AttemptEnd run() {
@@ -135,6 +138,13 @@ class Supervision {
     }
   }
 
+  /// A rank that failed has written its story before its line breaks; one that was killed has none.
+  void lose(std::int64_t rank) {
+    if (watch_.is_ending(rank) || !end_.gone_text.empty()) return;
+    end_.gone_text = fmt::format("rank {} on {} is gone", rank, watch_.host_of(rank));
+    if (allocation_.outlive_each_other()) kill_at_ = std::chrono::steady_clock::now() + kAfterLoss;
+  }
+
   /// What has no event of its own is looked at a few times a second.
   void tick() {
     if (process_.poll()) {
@@ -143,7 +153,12 @@ class Supervision {
     }
     const double now_s = clock_.monotonic_s();
     if (now_s - looked_s_ >= kLookEvery_s) look(now_s);
-    if (killing_ && std::chrono::steady_clock::now() > force_at_) process_.signal_group(SIGKILL);
+    const auto now = std::chrono::steady_clock::now();
+    if (kill_at_ && now > *kill_at_) kill();
+    if (killing_ && !forced_ && now > force_at_) {
+      forced_ = true;
+      allocation_.force_ranks(process_);
+    }
     tick_.expires_after(kTick);
     tick_.async_wait([this](const ErrorCode& cancelled) {
       if (!cancelled) tick();
@@ -180,7 +195,7 @@ class Supervision {
   }
 
   void judge(double now_s) {
-    if (!end_.hang) {
+    if (!end_.hang && !killing_) {
       end_.hang = watch_.hang(now_s);
       if (end_.hang) {
         if (!end_.hang->culprits.empty()) end_.culprit_host = watch_.host_of(end_.hang->culprits.front());
@@ -243,6 +258,8 @@ class Supervision {
   bool user_heard_ = false;
   bool limit_heard_ = false;
   bool killing_ = false;
+  bool forced_ = false;
+  std::optional<std::chrono::steady_clock::time_point> kill_at_;
   std::chrono::steady_clock::time_point force_at_;
 };
 

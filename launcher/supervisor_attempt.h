@@ -34,6 +34,7 @@ struct AttemptEnd {
   std::optional<RankWatch::Hang> hang;
   std::string build_defect;
   std::string culprit_host;  ///< of the first culprit of a hang
+  std::string gone_text;     ///< "rank 3 on node2 is gone": the first whose line broke; empty: none
 };
 
 struct AttemptRules {

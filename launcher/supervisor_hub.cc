@@ -108,7 +108,9 @@ void SupervisorHub::take(std::uint64_t number, std::size_t bytes) {
   for (const std::string& message : messages) good = good && hear(line, message);
   if (!good) {
     if (!line.channel.is_open()) --strangers_;
+    const std::int64_t rank = line.rank;
     lines_.erase(found);
+    if (rank >= 0) events_.gone(rank);
     return;
   }
   if (!was_open && line.channel.is_open() && stop_ordered_)

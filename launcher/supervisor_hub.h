@@ -20,6 +20,7 @@ class SupervisorHub {
   struct Events {
     std::function<void(const RankGreeting&)> greeted;
     std::function<void(std::int64_t rank, const Heartbeat&)> beat;
+    std::function<void(std::int64_t rank)> gone;  ///< its line was closed or broke
   };
   /// Listens on every address of this machine, on a port that the system chooses. `attempt`: greetings of another one
   /// are not let in. ResourceError where no port can be had. Borrows the context.
