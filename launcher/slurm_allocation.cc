@@ -138,7 +138,9 @@ OutsideNews SlurmAllocation::news() {
     return news;
   };
   if (state == "PREEMPTED" || (!preempted.empty() && preempted != "None" && preempted != "Unknown")) {
-    news.continues_itself = cluster::scontrol_field(line, "Requeue") == "1";
+    // Slurm requeues a job that it had to kill. One that has saved and ends before is a failed job to it: it asks
+    // itself.
+    news.continues_itself = news.is_over;
     news.is_over = true;
     return is(EndCause::kPreemption, "preempted by a job of higher priority");
   }

@@ -63,6 +63,8 @@ void give_cause(cluster::AttemptEnded& ended, ErrorKind& error, const AttemptEnd
     if (news.cause == EndCause::kNodeFailure) tell(news.text);
   } else if (says_why(end.stop)) {
     ended.cause = end.stop.cause;
+  } else if (!end.gone_text.empty() && news.cause == EndCause::kTimeLimit) {
+    ended.cause = EndCause::kRankLost;  // the limit is near, but that is not why
   } else if (news.cause != EndCause::kUnknown) {
     ended.cause = news.cause;
     tell(news.text);
