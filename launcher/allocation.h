@@ -35,6 +35,8 @@ class Allocation {
  public:
   virtual ~Allocation() = default;
 
+  /// Called before each attempt: what has to be there for the case that this process is lost with its node.
+  virtual void stand_guard() = 0;
   /// What stands before the number of a launch in an attempt's name: "812.0."; empty without a scheduler.
   virtual std::string attempt_prefix() const = 0;
   /// Fills in job, restart and nodes.
@@ -64,8 +66,10 @@ class Allocation {
   /// The next job of the chain, without these nodes: submits a successor, or names this job where it is to be given
   /// back to the queue. Returns its event, to be recorded before hand_over(). Throws what the scheduler says.
   virtual cluster::JobSubmitted next_job(std::span<const std::string> excluded) = 0;
-  /// Gives this job back to the queue, where that is the way: the scheduler may end this process at once.
-  virtual void hand_over(const cluster::JobSubmitted& next) = 0;
+  /// Gives this job back to the queue, where that is the way: the scheduler may end this process at once. `kByExit`:
+  /// this process is the batch script and ends with 75, which can be enough; `kByOrder`: the batch script is gone.
+  enum class HandOver { kByExit, kByOrder };
+  virtual void hand_over(const cluster::JobSubmitted& next, HandOver how) = 0;
 };
 
 }  // namespace stoa::launcher

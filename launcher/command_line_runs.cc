@@ -37,7 +37,10 @@ class Logs final : public Command {
         ->type_name("N")
         ->check(CLI::Range(0, 1'000'000));
   }
-  int run(const Streams& streams) override { return show_logs(request_, streams.out, streams.err); }
+  int run(const Streams& streams) override {
+    const SystemClock clock;
+    return show_logs(request_, streams.out, streams.err, clock);
+  }
 
  private:
   LogsRequest request_;

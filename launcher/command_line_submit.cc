@@ -2,6 +2,7 @@
 #include "stoa/launcher/command_line_commands.h"
 #include "stoa/launcher/submission.h"
 #include "stoa/launcher/supervise.h"
+#include "stoa/launcher/supervisor_sentinel.h"
 
 namespace stoa::launcher {
 namespace {
@@ -51,15 +52,17 @@ class Supervise final : public Command {
   explicit Supervise(CLI::App& program)
       : Command(program.add_subcommand("supervise", "What a batch job runs: the ranks of one job, and the next job")) {
     app().add_option("SPEC", spec_, "RUN/spec.yaml")->required()->type_name("");
+    app().add_flag("--sentinel", sentinel_, "Watch the supervisor from another node (started by it)");
   }
 
   int run(const Streams& streams) override {
     const SystemClock clock;
-    return supervise_job(spec_, streams.out, clock);
+    return sentinel_ ? stand_sentinel(spec_, streams.out, clock) : supervise_job(spec_, streams.out, clock);
   }
 
  private:
   std::string spec_;
+  bool sentinel_ = false;
 };
 
 }  // namespace

@@ -54,7 +54,7 @@ void LocalAllocation::kill_ranks(Process& starter) { starter.signal_group(SIGTER
 
 void LocalAllocation::force_ranks(Process& starter) { starter.signal_group(SIGKILL); }
 
-void LocalAllocation::hand_over(const cluster::JobSubmitted&) {}
+void LocalAllocation::hand_over(const cluster::JobSubmitted&, HandOver) {}
 
 cluster::JobSubmitted LocalAllocation::next_job(std::span<const std::string>) {
   throw InternalError("this machine has no queue to continue a run in");

@@ -27,6 +27,7 @@ class LocalAllocation final : public Allocation {
   /// `end_unix_s`: when this machine is to be taken back, for a rehearsal.
   LocalAllocation(Ranks ranks, std::optional<double> end_unix_s) : ranks_(std::move(ranks)), end_unix_s_(end_unix_s) {}
 
+  void stand_guard() override {}
   std::string attempt_prefix() const override { return ""; }
   void describe(cluster::AttemptStarted& started) const override { started.nodes.clear(); }
   std::vector<std::string> nodes() override { return {"localhost"}; }
@@ -41,7 +42,7 @@ class LocalAllocation final : public Allocation {
   OutsideNews news() override { return {}; }
   bool stops_at_second_request() const override { return true; }
   cluster::JobSubmitted next_job(std::span<const std::string> excluded) override;
-  void hand_over(const cluster::JobSubmitted& next) override;
+  void hand_over(const cluster::JobSubmitted& next, HandOver how) override;
 
  private:
   Ranks ranks_;

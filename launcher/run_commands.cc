@@ -26,6 +26,7 @@ using cluster::RunPhase;
 
 constexpr std::size_t kEndedShown = 20;
 constexpr int kFollowMs = 500;
+constexpr double kDecision_s = 30;
 
 std::string money(const RunSummary& run) { return cluster::format_money(run.money_micros, run.currency); }
 
@@ -197,14 +198,18 @@ int show_status(const StatusRequest& request, std::FILE* out, std::FILE* progres
   return kExitFinished;
 }
 
-int show_logs(const LogsRequest& request, std::FILE* out, std::FILE* progress) {
+int show_logs(const LogsRequest& request, std::FILE* out, std::FILE* progress, const Clock& clock) {
   const fs::path run = find_run(request.run);
   std::optional<fs::path> log = newest_log(run);
   if (!log && !request.follow)
     throw UsageError("{}: no job of this run has written a log yet; -f waits for one", run.string());
-  const auto is_open = [&run] {
-    const RunPhase phase = cluster::read_run_state(run / "events.jsonl").phase;
-    return phase == RunPhase::kRunning || phase == RunPhase::kQueued;
+  // Between the end of an attempt and what follows the supervisor has a moment's work.
+  const auto is_open = [&run, &clock] {
+    const cluster::RunState state = cluster::read_run_state(run / "events.jsonl");
+    if (state.phase == RunPhase::kRunning || state.phase == RunPhase::kQueued) return true;
+    const bool undecided =
+        state.phase == RunPhase::kSaved || state.phase == RunPhase::kFailed || state.phase == RunPhase::kLost;
+    return undecided && clock.unix_s() - state.changed < kDecision_s;
   };
   const FileDescriptor changes(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
   if (changes) ::inotify_add_watch(changes.get(), run.c_str(), IN_MODIFY | IN_CREATE);

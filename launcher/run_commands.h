@@ -27,7 +27,7 @@ struct LogsRequest {
   int lines = 50;
   bool follow = false;  ///< until the run stops
 };
-int show_logs(const LogsRequest& request, std::FILE* out, std::FILE* progress);
+int show_logs(const LogsRequest& request, std::FILE* out, std::FILE* progress, const Clock& clock);
 
 /// Asks a run at work to save and stop, and takes a waiting job out of the queue. `now`: the job is ended at once.
 enum class Haste { kSave, kNow };

@@ -180,10 +180,31 @@ cluster::JobSubmitted SlurmAllocation::next_job(std::span<const std::string> exc
   return event;
 }
 
-// With ContinueBy::kExitCode Slurm requeues a job that ends with 75, as this one does.
-void SlurmAllocation::hand_over(const cluster::JobSubmitted& next) {
-  if (next.how == cluster::SubmitWay::kRequeue && batch_.settings.continue_by == cluster::ContinueBy::kRequeue)
+// With ContinueBy::kExitCode Slurm requeues a job that ends with 75, as the batch script does.
+void SlurmAllocation::hand_over(const cluster::JobSubmitted& next, HandOver how) {
+  if (next.how == cluster::SubmitWay::kSuccessor) {
+    if (how == HandOver::kByOrder) slurm_.cancel(job_.id);
+  } else if (how == HandOver::kByOrder || batch_.settings.continue_by == cluster::ContinueBy::kRequeue) {
     slurm_.requeue(job_.id);
+  }
+}
+
+// On the last node: the spare ones are there.
+void SlurmAllocation::stand_guard() {
+  if (all_nodes_.size() < 2 || (sentinel_ && sentinel_->is_standing())) return;
+  sentinel_.reset();
+  const std::string own = host_name();
+  const auto usable = nodes();
+  const auto node = std::find_if(usable.rbegin(), usable.rend(), [&](const std::string& each) {
+    return each != own && own.substr(0, own.find('.')) != each;
+  });
+  if (node == usable.rend()) return;
+  ProcessSettings command{.argv = {srun_, "--mpi=none", "--overlap", "--nodes=1", "--ntasks=1", "--nodelist=" + *node,
+                                   "--no-kill", "--unbuffered", "--mem=0",
+                                   (std::filesystem::path(program_).parent_path() / "stoa").string(), "supervise",
+                                   "--sentinel", spec_}};
+  command.parent_death_signal = SIGKILL;
+  sentinel_ = std::make_unique<Sentinel>(command, *node);
 }
 
 }  // namespace stoa::launcher

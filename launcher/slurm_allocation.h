@@ -1,6 +1,7 @@
 #pragma once
 /// A job of Slurm's as an allocation: ranks under srun, the limit and the causes of ends as Slurm tells them, the next
 /// job by requeue or successor.
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "stoa/cluster/slurm.h"
 #include "stoa/cluster/slurm_request.h"
 #include "stoa/launcher/allocation.h"
+#include "stoa/launcher/supervisor_sentinel.h"
 
 namespace stoa::launcher {
 
@@ -28,6 +30,7 @@ class SlurmAllocation final : public Allocation {
   /// for a successor. Asks Slurm for the job's end, once. Borrows the clock.
   SlurmAllocation(SlurmJob job, cluster::BatchJob batch, std::string program, std::string spec, const Clock& clock);
 
+  void stand_guard() override;
   std::string attempt_prefix() const override;
   void describe(cluster::AttemptStarted& started) const override;
   std::vector<std::string> nodes() override;
@@ -42,7 +45,7 @@ class SlurmAllocation final : public Allocation {
   OutsideNews news() override;
   bool stops_at_second_request() const override { return false; }
   cluster::JobSubmitted next_job(std::span<const std::string> excluded) override;
-  void hand_over(const cluster::JobSubmitted& next) override;
+  void hand_over(const cluster::JobSubmitted& next, HandOver how) override;
 
  private:
   std::vector<std::string> srun_words(std::span<const std::string> nodes, int ranks) const;
@@ -57,6 +60,7 @@ class SlurmAllocation final : public Allocation {
   std::string scancel_;
   std::vector<std::string> all_nodes_;
   std::optional<double> end_unix_s_;
+  std::unique_ptr<Sentinel> sentinel_;
 };
 
 /// The words of sbatch after its options: the batch script and its argument.

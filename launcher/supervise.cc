@@ -166,7 +166,7 @@ class JobSupervision {
                  end.ended.cause == EndCause::kNone ? "stopped" : cause_name(end.ended.cause), end.ended.step,
                  next.job);
       std::fflush(out_);
-      allocation.hand_over(next);
+      allocation.hand_over(next, Allocation::HandOver::kByExit);
       return kExitSaved;
     } catch (const Error& refused) {
       return hold(fmt::format("no next job: {}", refused.what()), exit_code(refused.kind()));

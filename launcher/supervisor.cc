@@ -115,6 +115,7 @@ Conclusion Supervisor::run(AttemptRunner& runner) {
       return last;
     }
     if (!check_nodes(placement->nodes)) continue;
+    allocation_.stand_guard();
     last = attempt(runner, *placement);
     if (last.decision.next != NextStep::kRestartHere || !rules_.restarts_here) return last;
     view_.say("starting again on the nodes that are left");

@@ -50,7 +50,7 @@ class SlurmWorld : public testing::Test {
     on_machine({STOA_SLURM_CLUSTER, "up"});
   }
   ~SlurmWorld() override {
-    as("root", {"scancel", "--user=alice,bob,carol"});
+    for (const char* user : {"alice", "bob", "carol"}) as("root", {"scancel", "--user", user});
     wait_until([&] { return as("root", {"squeue", "--noheader"}).output.empty(); }, 30);
     if (!HasFailure()) {
       std::error_code ignored;
