@@ -71,6 +71,11 @@ void write_batch_files(const PreparedRun& run, const cluster::BatchJob& job) {
 
 /// UsageError where a job of this run waits or runs, as Slurm knows it or, where Slurm cannot be asked, the record.
 void refuse_second_job(const PreparedRun& run, const cluster::RunState& state, const cluster::Slurm& slurm) {
+  using cluster::RunPhase;
+  // A job that came to one of these decisions has nothing more to do, even where Slurm has not seen it end yet.
+  const bool decided = state.phase == RunPhase::kPaused || state.phase == RunPhase::kHeld ||
+                       state.phase == RunPhase::kCancelled || state.phase == RunPhase::kFinished;
+  if (decided) return;
   const auto own = slurm.own_queue();
   for (const cluster::QueuedJob& job : own.rows) {
     const bool recorded = state.job && state.job->job == job.id;
