@@ -66,9 +66,21 @@ constexpr std::array kQueueFields{"JobID",     "State",   "Reason",   "RestartCn
 constexpr std::array kAccountFields{"JobIDRaw",          "State",   "Submit", "Start", "End", "ElapsedRaw", "ExitCode",
                                     "ConsumedEnergyRaw", "NodeList"};
 
+/// What the commands say where the controller does not know this host's key.
+bool is_stranger(const std::string& words) {
+  return words.find("Zero Bytes") != std::string::npos || words.find("uthentication") != std::string::npos;
+}
+
+/// Why Slurm takes no job now, in its own words and ours.
+[[noreturn]] void throw_unreachable(const std::string& words) {
+  throw ResourceError("Slurm takes no jobs now: {}{}", words,
+                      is_stranger(words) ? " (as where this host's munge key or clock is not the controller's)" : "");
+}
+
 bool is_unreachable(const std::string& words) {
   return words.find("contact slurm controller") != std::string::npos ||
-         words.find("gave no answer") != std::string::npos || words.find("onnection") != std::string::npos;
+         words.find("gave no answer") != std::string::npos || words.find("onnection") != std::string::npos ||
+         is_stranger(words);
 }
 
 bool knows_none(const std::string& words) { return words.find("Invalid job id") != std::string::npos; }
@@ -130,7 +142,7 @@ Slurm::Submitted Slurm::submit(std::span<const std::string> words) const {
   const CommandResult result = run_command(argv, kPatience_s);
   if (!result.is_good()) {
     const std::string said = words_of(result, "sbatch");
-    if (is_unreachable(said)) throw ResourceError("Slurm takes no jobs now: {}", said);
+    if (is_unreachable(said)) throw_unreachable(said);
     throw ConfigError("Slurm refuses the job: {}", said);
   }
   const auto parts = split(std::string_view(result.output).substr(0, result.output.find('\n')), ';');
@@ -145,7 +157,7 @@ std::string Slurm::estimate_start(std::span<const std::string> words) const {
   const CommandResult result = run_command(argv, kPatience_s);
   const std::string said = words_of(result, "sbatch");
   if (result.is_good()) return said;
-  if (is_unreachable(said)) throw ResourceError("Slurm takes no jobs now: {}", said);
+  if (is_unreachable(said)) throw_unreachable(said);
   throw ConfigError("Slurm refuses the job: {}", said);
 }
 

@@ -16,6 +16,15 @@ constexpr std::string_view kPlain =
 
 }  // namespace
 
+std::string log_pattern(std::string_view folder) {
+  // One backslash anywhere and sbatch replaces nothing in the whole path, but takes each backslash for an escape.
+  const bool escaped = folder.find('\\') != std::string_view::npos;
+  std::string pattern;
+  for (const char c : folder)
+    pattern += (escaped && c == '\\') || (!escaped && c == '%') ? std::string(2, c) : std::string(1, c);
+  return pattern + (escaped ? "/job-all.log" : "/job-%j.log");
+}
+
 std::int64_t nodes_for(std::int64_t ranks, const SlurmSettings& settings) {
   const std::int64_t tasks = std::max(1, settings.tasks_per_node);
   return (ranks + tasks - 1) / tasks;

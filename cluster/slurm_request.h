@@ -19,6 +19,10 @@ struct BatchJob {
   std::string exclude;  ///< nodes that Stoa excluded, beside settings.exclude
 };
 
+/// FOLDER/job-%j.log as sbatch reads patterns, where % and \ mean something: a folder with a backslash in its name gets
+/// one log for all its jobs, job-all.log.
+std::string log_pattern(std::string_view folder);
+
 /// Nodes that the ranks need: ranks / tasks_per_node, rounded up.
 std::int64_t nodes_for(std::int64_t ranks, const SlurmSettings& settings);
 

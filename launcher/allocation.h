@@ -45,9 +45,12 @@ class Allocation {
   virtual std::vector<std::string> nodes() = 0;
   /// Ranks that a node takes.
   virtual int ranks_per_node() const = 0;
+  /// Of a node, that the job asked for; 0: it did not.
+  virtual double memory_gib() const = 0;
   virtual ProcessSettings ranks(const RankLaunch& launch) = 0;
-  /// What checks the nodes before the ranks start, one line of JSON a node; nothing where it is not wanted.
-  virtual std::optional<ProcessSettings> preflight(std::span<const std::string> nodes) = 0;
+  /// What checks these nodes before the ranks start and prints node_check.h's lines; nothing where it is not wanted.
+  enum class Check { kNodes, kLinks };
+  virtual std::optional<ProcessSettings> preflight(std::span<const std::string> nodes, Check check) = 0;
   /// Orders go over the ranks' lines to the supervisor; this is the way beside it. `all_connected`: each has a line.
   virtual void ask_ranks_to_save(Process& starter, bool all_connected) = 0;
   /// All of them, at once.

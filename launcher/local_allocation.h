@@ -32,8 +32,9 @@ class LocalAllocation final : public Allocation {
   void describe(cluster::AttemptStarted& started) const override { started.nodes.clear(); }
   std::vector<std::string> nodes() override { return {"localhost"}; }
   int ranks_per_node() const override { return 1 << 20; }
+  double memory_gib() const override { return 0; }
   ProcessSettings ranks(const RankLaunch& launch) override;
-  std::optional<ProcessSettings> preflight(std::span<const std::string>) override { return std::nullopt; }
+  std::optional<ProcessSettings> preflight(std::span<const std::string>, Check) override { return std::nullopt; }
   void ask_ranks_to_save(Process& starter, bool all_connected) override;
   void kill_ranks(Process& starter) override;
   void force_ranks(Process& starter) override;

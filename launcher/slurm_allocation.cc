@@ -103,7 +103,19 @@ ProcessSettings SlurmAllocation::ranks(const RankLaunch& launch) {
   return settings;
 }
 
-std::optional<ProcessSettings> SlurmAllocation::preflight(std::span<const std::string>) { return std::nullopt; }
+std::optional<ProcessSettings> SlurmAllocation::preflight(std::span<const std::string> nodes, Check check) {
+  if (!batch_.settings.preflight.value_or(true) || all_nodes_.size() < 2) return std::nullopt;
+  if (check == Check::kLinks && nodes.size() < 2) return std::nullopt;
+  ProcessSettings settings{.argv = {srun_, check == Check::kNodes ? "--mpi=none" : "--mpi=pmix", "--overlap",
+                                    "--no-kill", "--quiet", fmt::format("--nodes={}", nodes.size()),
+                                    fmt::format("--ntasks={}", nodes.size()), "--ntasks-per-node=1",
+                                    "--nodelist=" + cluster::node_list(nodes), "--unbuffered"}};
+  if (batch_.settings.cpus_per_task > 0)
+    settings.argv.push_back(fmt::format("--cpus-per-task={}", batch_.settings.cpus_per_task));
+  settings.argv.insert(settings.argv.end(),
+                       {program_, spec_, "--preflight", check == Check::kNodes ? "node" : "links"});
+  return settings;
+}
 
 // srun passes signals on, but a rank that has not come to its handler yet would die of it; the supervisor's order waits
 // for each rank instead. Where ranks cannot reach the supervisor, Slurm brings the signal to the steps.

@@ -35,8 +35,9 @@ class SlurmAllocation final : public Allocation {
   void describe(cluster::AttemptStarted& started) const override;
   std::vector<std::string> nodes() override;
   int ranks_per_node() const override { return batch_.settings.tasks_per_node; }
+  double memory_gib() const override { return batch_.settings.memory_gib; }
   ProcessSettings ranks(const RankLaunch& launch) override;
-  std::optional<ProcessSettings> preflight(std::span<const std::string> nodes) override;
+  std::optional<ProcessSettings> preflight(std::span<const std::string> nodes, Check check) override;
   void ask_ranks_to_save(Process& starter, bool all_connected) override;
   void kill_ranks(Process& starter) override;
   void force_ranks(Process& starter) override;

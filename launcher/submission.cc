@@ -130,7 +130,7 @@ cluster::BatchJob batch_job(const PreparedRun& run) {
   const Experiment& e = run.experiment;
   cluster::BatchJob job{.settings = resolved(e.cluster.slurm, run.machine.slurm),
                         .name = e.name,
-                        .log = (fs::absolute(run.directory.path) / "job-%j.log").string(),
+                        .log = cluster::log_pattern(fs::absolute(run.directory.path).string()),
                         .folder = fs::current_path().string(),
                         .ranks = e.parallel.mesh.ranks()};
   cluster::SlurmSettings& s = job.settings;

@@ -8,8 +8,8 @@
 #include <cerrno>
 
 #include "stoa/base/error.h"
-#include "stoa/base/json.h"
 #include "stoa/base/processors.h"
+#include "stoa/launcher/node_check.h"
 #include "stoa/trainer/layout_check.h"
 
 namespace stoa::launcher {
@@ -18,6 +18,8 @@ namespace {
 using cluster::AttemptOutcome;
 using cluster::EndCause;
 using cluster::NextStep;
+
+constexpr double kMostCheck_s = 45;
 
 ErrorKind kind_named(std::string_view name) {
   for (int code = exit_code(ErrorKind::kInternal); code <= exit_code(ErrorKind::kResource); ++code)
@@ -144,28 +146,29 @@ std::optional<Supervisor::Placement> Supervisor::place() {
 }
 
 bool Supervisor::check_nodes(const std::vector<std::string>& nodes) {
-  const auto command = allocation_.preflight(nodes);
-  if (!command) return true;
-  ProcessSettings settings = *command;
-  const CommandResult result = run_command(settings.argv, 120, settings.environment);
-  bool good = true;
-  std::size_t answered = 0;
-  std::size_t at = 0;
-  while (at < result.output.size()) {
-    const std::size_t end = std::min(result.output.find('\n', at), result.output.size());
-    const std::string line = result.output.substr(at, end - at);
-    at = end + 1;
-    if (!line.starts_with('{')) continue;
-    const Json check = parse_json(line, "preflight");
-    ++answered;
-    if (json_field<bool>(check, "good", "preflight")) continue;
-    good = false;
-    exclude(json_field<std::string>(check, "node", "preflight"), json_field<std::string>(check, "reason", "preflight"));
+  const auto ask = [&](std::span<const std::string> some, Allocation::Check check) {
+    const auto command = allocation_.preflight(some, check);
+    return command ? run_command(command->argv, kMostCheck_s, command->environment) : CommandResult{};
+  };
+  if (!allocation_.preflight(nodes, Allocation::Check::kNodes)) return true;
+  CommandResult result = ask(nodes, Allocation::Check::kNodes);
+  NodeReports reports = parse_reports(result.output);
+  // One node that cannot start anything ends the check of all: those that told nothing are asked alone.
+  for (const std::string& node : nodes) {
+    if (reports.has(node)) continue;
+    const CommandResult alone = ask(std::span(&node, 1), Allocation::Check::kNodes);
+    for (const NodeReport& report : parse_reports(alone.output).nodes) reports.nodes.push_back(report);
+    if (!alone.is_good()) result.error_output = alone.error_output;
   }
-  if (good && answered < nodes.size())
-    view_.say(fmt::format("preflight: {} of {} nodes answered; going on: {}", answered, nodes.size(),
-                          result.error_output.substr(0, 500)));
-  return good;
+  if (reports.nodes.empty())
+    view_.say(fmt::format("the check of the nodes did not run: {}", result.error_output.substr(0, 500)));
+  auto bad = judge_nodes(nodes, reports, run_.machine, allocation_.memory_gib(), clock_.unix_s());
+  if (bad.empty()) {
+    reports.links = parse_reports(ask(nodes, Allocation::Check::kLinks).output).links;
+    bad = judge_nodes(nodes, reports, run_.machine, allocation_.memory_gib(), clock_.unix_s());
+  }
+  for (const BadNode& each : bad) exclude(each.node, each.reason);
+  return bad.empty();
 }
 
 void Supervisor::exclude(const std::string& node, const std::string& reason) {

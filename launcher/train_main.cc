@@ -12,9 +12,12 @@
 #include <string_view>
 #include <thread>
 
+#include "stoa/base/clock.h"
 #include "stoa/base/error.h"
+#include "stoa/base/processors.h"
 #include "stoa/launcher/build_identity.h"
 #include "stoa/launcher/experiment.h"
+#include "stoa/launcher/node_check.h"
 #include "stoa/launcher/rank_reporter.h"
 #include "stoa/launcher/training_rank.h"
 #include "stoa/parallel/mpi_communicator.h"
@@ -24,11 +27,14 @@
 namespace {
 
 constexpr std::string_view kUsage =
-    "usage: stoa-train SPEC [--attempt ID] [KEY=VALUE ...]\n"
+    "usage: stoa-train SPEC [--attempt ID] [--preflight node|links] [KEY=VALUE ...]\n"
     "One rank of a training run; started by mpirun or srun, one process a rank. SPEC is RUN/spec.yaml, which `stoa "
     "run`\n"
     "writes; metrics go to RUN/metrics.jsonl and standard output, checkpoints to RUN/checkpoints, the end to\n"
-    "RUN/outcome.json. KEY=VALUE replaces a value of the spec. SIGUSR2 and SIGTERM ask for an orderly stop: save at "
+    "RUN/outcome.json. KEY=VALUE replaces a value of the spec. --preflight checks\n"
+    "the node it is started on, or over MPI the links between nodes, and trains nothing. SIGUSR2 and SIGTERM ask for "
+    "an orderly stop: "
+    "save at "
     "the next step, then end.\n"
     "Exit codes: 0 in order (see outcome.json), else the kind of error that `stoa --help` lists.\n";
 
@@ -62,6 +68,8 @@ stoa::launcher::RankOptions parse(int count, char** arguments) {
     const std::string_view argument = arguments[i];
     if (argument == "--attempt" && i + 1 < count)
       options.attempt = arguments[++i];
+    else if (argument == "--preflight" && i + 1 < count)
+      options.preflight = arguments[++i];
     else if (options.spec.empty() && !argument.starts_with('-'))
       options.spec = argument;
     else if (!argument.starts_with('-') && argument.find('=') != std::string_view::npos)
@@ -152,6 +160,35 @@ void run_rank(const stoa::launcher::RankOptions& options) {
   }
 }
 
+void say(const std::string& line) {
+  std::fwrite((line + "\n").data(), 1, line.size() + 1, stdout);
+  std::fflush(stdout);
+}
+
+/// Without MPI: a node on which MPI cannot start tells why.
+void check_node(const stoa::launcher::RankOptions& options) {
+  const stoa::SystemClock clock;
+  const auto experiment = stoa::launcher::read_experiment(options.spec, options.overrides);
+  stoa::trainer::cpu::Queue queue({.threads = stoa::threads_or_all(experiment.parallel.threads_per_rank)});
+  say(to_line(stoa::launcher::measure_node(options.spec.parent_path(), queue, clock)));
+}
+
+void check_links() {
+  const stoa::SystemClock clock;
+  constexpr double kDeadline_s = 30;
+  stoa::parallel::MpiSession session(kDeadline_s);
+  stoa::parallel::MpiCommunicator nodes(session, kDeadline_s);
+  for (const auto& link : stoa::launcher::measure_links(nodes, clock)) say(to_line(link));
+  nodes.barrier("end of the check");
+}
+
+void run(const stoa::launcher::RankOptions& options) {
+  if (options.preflight.empty()) return run_rank(options);
+  if (options.preflight == "node") return check_node(options);
+  if (options.preflight == "links") return check_links();
+  throw stoa::UsageError("stoa-train: --preflight is node or links\n{}", kUsage);
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -166,7 +203,7 @@ int main(int count, char** arguments) {
   std::signal(SIGXFSZ, SIG_IGN);
   follow_starter();
   try {
-    run_rank(parse(count, arguments));
+    run(parse(count, arguments));
     return 0;
   } catch (const std::exception& failure) {
     stoa::Log(stderr, "stoa-train", stoa::LogLevel::kInfo).error("{}", failure.what());

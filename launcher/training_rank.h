@@ -16,6 +16,7 @@ struct RankOptions {
   std::filesystem::path spec;  ///< RUN/spec.yaml; its folder is the run directory
   std::string attempt = "1";
   std::vector<std::string> overrides;  ///< of the spec: the layout of this attempt
+  std::string preflight;               ///< "node" or "links": check that instead of training
 };
 
 /// Collective over all ranks of the job. Returns after the last barrier of an orderly end; throws stoa::Error

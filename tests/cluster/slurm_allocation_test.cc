@@ -98,6 +98,20 @@ TEST_F(SlurmWorld, WhenTheBatchNodeDiesSlurmRequeuesAndTheRecordSaysWhy) {
   on_machine({STOA_SLURM_CLUSTER, "start", first.nodes[0]});
 }
 
+TEST_F(SlurmWorld, ABadNodeIsFoundBeforeTheStartNamedAndLeftOut) {
+  as("root", {"mount", "-t", "tmpfs", "-o", "ro,size=1m", "bad", "/tmp"}, "node3");
+  submit("checked", kLong);
+  ASSERT_TRUE(has_attempts("checked", 1, 60)) << story("checked");
+  ASSERT_TRUE(trains_again("checked", 30)) << story("checked");
+  as("root", {"umount", "/tmp"}, "node3");
+  const cluster::RunState life = state("checked");
+  ASSERT_EQ(life.excluded.size(), 1U) << story("checked");
+  EXPECT_EQ(life.excluded[0].node, "node3");
+  EXPECT_THAT(life.excluded[0].reason, HasSubstr("/tmp/.stoa-check-node3"));
+  EXPECT_THAT(life.excluded[0].reason, HasSubstr("Read-only file system"));
+  EXPECT_THAT(life.attempts[0].started.nodes, Not(testing::Contains("node3")));
+}
+
 TEST_F(SlurmWorld, FailureAfterFailureHoldsTheRunInsteadOfBurningTheAllocation) {
   submit("burning", kLong + Words{"parallel.data=2", "checkpoint.every_steps=0"});
   for (std::size_t attempt = 1; attempt <= 3; ++attempt) {

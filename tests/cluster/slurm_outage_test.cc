@@ -50,16 +50,18 @@ TEST_F(SlurmWorld, AJobIsSubmittedWhileTheAccountsAreAwayAndAccountedLater) {
 
 TEST_F(SlurmWorld, WithAWrongKeySubmittingFailsWithSlurmsWordsAndLeavesNoJob) {
   daemon("node4", "stop", "munged");
-  as("root", {"sh", "-c", "cp /run/key/munge.key /run/key/right; head -c 128 /dev/urandom >/run/key/munge.key"},
+  as("root",
+     {"sh", "-c",
+      "cp /run/munge_key/munge.key /run/munge_key/right; head -c 128 /dev/urandom >/run/munge_key/munge.key"},
      "node4");
   daemon("node4", "start", "munged");
   const CommandResult refused =
       as("alice", Words{STOA_WORLD "/bin/stoa", "submit", "exp.yaml", "name=locked"}, "node4");
-  as("root", {"sh", "-c", "cat /run/key/right >/run/key/munge.key"}, "node4");
+  as("root", {"sh", "-c", "cat /run/munge_key/right >/run/munge_key/munge.key"}, "node4");
   daemon("node4", "stop", "munged");
   daemon("node4", "start", "munged");
   EXPECT_EQ(refused.end.exit_code, 9) << refused.error_output;
-  EXPECT_THAT(refused.error_output, AnyOf(HasSubstr("nvalid"), HasSubstr("uthentication"), HasSubstr("rotocol")));
+  EXPECT_THAT(refused.error_output, HasSubstr("munge key"));
   EXPECT_EQ(state("locked").phase, RunPhase::kCreated);
   EXPECT_EQ(as("root", {"squeue", "--noheader"}).output, "");
 }
