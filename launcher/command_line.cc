@@ -41,6 +41,7 @@ int parse_and_run(std::vector<std::string> words, const Streams& streams) {
   commands.push_back(add_plan(program));
   commands.push_back(add_verify(program));
   commands.push_back(add_run(program));
+  commands.push_back(add_drill(program));
   commands.push_back(add_submit(program));
   commands.push_back(add_render(program));
   commands.push_back(add_supervise(program));

@@ -60,6 +60,7 @@ std::unique_ptr<Command> add_validate(CLI::App& program);
 std::unique_ptr<Command> add_plan(CLI::App& program);
 std::unique_ptr<Command> add_verify(CLI::App& program);
 std::unique_ptr<Command> add_run(CLI::App& program);
+std::unique_ptr<Command> add_drill(CLI::App& program);
 std::unique_ptr<Command> add_submit(CLI::App& program);
 std::unique_ptr<Command> add_render(CLI::App& program);
 std::unique_ptr<Command> add_supervise(CLI::App& program);

@@ -24,8 +24,10 @@ std::string training_program();
 class LocalAllocation final : public Allocation {
  public:
   using Ranks = std::function<ProcessSettings(const RankCommand&)>;
-  /// `end_unix_s`: when this machine is to be taken back, for a rehearsal.
-  LocalAllocation(Ranks ranks, std::optional<double> end_unix_s) : ranks_(std::move(ranks)), end_unix_s_(end_unix_s) {}
+  /// `end_unix_s`: when this machine is to be taken back; `rehearsed`: what a signal means. Both for rehearsals.
+  LocalAllocation(Ranks ranks, std::optional<double> end_unix_s,
+                  cluster::EndCause rehearsed = cluster::EndCause::kUnknown)
+      : ranks_(std::move(ranks)), end_unix_s_(end_unix_s), rehearsed_(rehearsed) {}
 
   void stand_guard() override {}
   std::string attempt_prefix() const override { return ""; }
@@ -40,7 +42,7 @@ class LocalAllocation final : public Allocation {
   void force_ranks(Process& starter) override;
   bool outlive_each_other() const override { return false; }
   std::optional<double> end_unix_s() override { return end_unix_s_; }
-  OutsideNews news() override { return {}; }
+  OutsideNews news() override { return {.cause = rehearsed_}; }
   bool stops_at_second_request() const override { return true; }
   cluster::JobSubmitted next_job(std::span<const std::string> excluded) override;
   void hand_over(const cluster::JobSubmitted& next, HandOver how) override;
@@ -48,6 +50,7 @@ class LocalAllocation final : public Allocation {
  private:
   Ranks ranks_;
   std::optional<double> end_unix_s_;
+  cluster::EndCause rehearsed_;
 };
 
 }  // namespace stoa::launcher

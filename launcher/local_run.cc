@@ -1,6 +1,9 @@
 #include "stoa/launcher/local_run.h"
 
+#include <signal.h>
+
 #include <algorithm>
+#include <optional>
 
 #include "stoa/base/error.h"
 #include "stoa/base/log.h"
@@ -12,6 +15,7 @@ namespace stoa::launcher {
 namespace {
 
 using cluster::AttemptOutcome;
+using cluster::EndCause;
 
 constexpr std::string_view kGoesOn = "the same command goes on from the last checkpoint";
 
@@ -38,6 +42,17 @@ int conclude(const PreparedRun& run, const Conclusion& end, std::FILE* out) {
     default:
       if (end.stop.request == StopRequest::kAtOnce) return 128 + end.stop.signal;
       throw Error(end.error, describe_loss(run, end));
+  }
+}
+
+EndCause rehearsed_cause(DrillFault fault) {
+  switch (fault) {
+    case DrillFault::kPreempt:
+      return EndCause::kPreemption;
+    case DrillFault::kTimeout:
+      return EndCause::kTimeLimit;
+    default:
+      return EndCause::kNodeFailure;
   }
 }
 
@@ -74,19 +89,22 @@ int run_locally(const RunRequest& request, std::FILE* out, std::FILE* progress, 
   cluster::RunRegistry().add(std::filesystem::absolute(run.directory.path));
   lock.let_children_hold();
 
-  AttemptRunner runner(0);
+  AttemptRunner runner(request.drill ? SIGUSR2 : 0);
   RunView view(progress, run, clock);
-  const SupervisorRules rules{.warning_s = request.limit_s ? request.warning_s : 0};
+  const SupervisorRules rules{.restarts_here = request.drill.has_value(),
+                              .warning_s = request.limit_s ? request.warning_s : 0};
+  std::optional<DrillTrigger> trigger;
+  if (request.drill) trigger.emplace(*request.drill, run.directory.metrics());
   for (;;) {
     const auto end_s = request.limit_s ? std::optional(clock.unix_s() + *request.limit_s) : std::nullopt;
-    LocalAllocation allocation(request.ranks, end_s);
+    const cluster::EndCause rehearsed = request.drill ? rehearsed_cause(request.drill->fault) : EndCause::kUnknown;
+    LocalAllocation allocation(request.ranks, end_s, rehearsed);
     const Conclusion end = Supervisor(run, record, allocation, rules, view, clock).run(runner);
     write_report(run.directory, end.ended.outcome == AttemptOutcome::kFinished, out, log);
-    const bool goes_on = end.ended.cause == cluster::EndCause::kTimeLimit &&
-                         end.decision.next == cluster::NextStep::kNextJob && request.limit_s;
-    if (!goes_on) return conclude(run, end, out);
-    view.say(fmt::format("the time limit of {:g} s was near: saved at step {}; the next job goes on", *request.limit_s,
-                         end.ended.step));
+    const bool is_rehearsed =
+        end.ended.cause == rehearsed || (request.limit_s && end.ended.cause == EndCause::kTimeLimit);
+    if (!is_rehearsed || end.decision.next != cluster::NextStep::kNextJob) return conclude(run, end, out);
+    view.say(fmt::format("{}: saved at step {}; the next job goes on", cause_name(end.ended.cause), end.ended.step));
   }
 }
 

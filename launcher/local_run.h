@@ -9,6 +9,7 @@
 
 #include "stoa/base/clock.h"
 #include "stoa/base/log.h"
+#include "stoa/launcher/drill_fault.h"
 #include "stoa/launcher/local_allocation.h"
 #include "stoa/launcher/run_directory.h"
 
@@ -19,6 +20,7 @@ struct RunRequest {
   std::vector<std::string> overrides;
   std::optional<double> limit_s;  ///< rehearses a job's time limit: the run saves before it and goes on as a next job
   double warning_s = 10;          ///< so long before it
+  std::optional<Drill> drill;     ///< a fault, after which the run goes on by itself
   LocalAllocation::Ranks ranks = rank_command;  ///< what starts them; tests put a script here
 };
 

@@ -163,7 +163,8 @@ bool Supervisor::check_nodes(const std::vector<std::string>& nodes) {
   if (reports.nodes.empty())
     view_.say(fmt::format("the check of the nodes did not run: {}", result.error_output.substr(0, 500)));
   auto bad = judge_nodes(nodes, reports, run_.machine, allocation_.memory_gib(), clock_.unix_s());
-  if (bad.empty()) {
+  // Between attempts of a job its links are the same.
+  if (bad.empty() && launches_ == 0) {
     reports.links = parse_reports(ask(nodes, Allocation::Check::kLinks).output).links;
     bad = judge_nodes(nodes, reports, run_.machine, allocation_.memory_gib(), clock_.unix_s());
   }
