@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "stoa/base/process.h"
@@ -48,6 +49,8 @@ class Allocation {
   /// Of a node, that the job asked for; 0: it did not.
   virtual double memory_gib() const = 0;
   virtual ProcessSettings ranks(const RankLaunch& launch) = 0;
+  /// The name of what starts them: "srun".
+  virtual std::string_view starter() const = 0;
   /// What checks these nodes before the ranks start and prints node_check.h's lines; nothing where it is not wanted.
   enum class Check { kNodes, kLinks };
   virtual std::optional<ProcessSettings> preflight(std::span<const std::string> nodes, Check check) = 0;

@@ -36,6 +36,7 @@ class LocalAllocation final : public Allocation {
   int ranks_per_node() const override { return 1 << 20; }
   double memory_gib() const override { return 0; }
   ProcessSettings ranks(const RankLaunch& launch) override;
+  std::string_view starter() const override { return "mpirun"; }
   std::optional<ProcessSettings> preflight(std::span<const std::string>, Check) override { return std::nullopt; }
   void ask_ranks_to_save(Process& starter, bool all_connected) override;
   void kill_ranks(Process& starter) override;

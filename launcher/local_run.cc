@@ -21,8 +21,8 @@ constexpr std::string_view kGoesOn = "the same command goes on from the last che
 
 std::string describe_loss(const PreparedRun& run, const Conclusion& end) {
   return fmt::format("{}: attempt {} died without a report ({}), last heard of at step {}; {}",
-                     run.directory.path.string(), end.ended.attempt, describe_end(end.process), end.ended.step,
-                     kGoesOn);
+                     run.directory.path.string(), end.ended.attempt, describe_end(end.process, "mpirun"),
+                     end.ended.step, kGoesOn);
 }
 
 int conclude(const PreparedRun& run, const Conclusion& end, std::FILE* out) {

@@ -37,6 +37,7 @@ class SlurmAllocation final : public Allocation {
   int ranks_per_node() const override { return batch_.settings.tasks_per_node; }
   double memory_gib() const override { return batch_.settings.memory_gib; }
   ProcessSettings ranks(const RankLaunch& launch) override;
+  std::string_view starter() const override { return "srun"; }
   std::optional<ProcessSettings> preflight(std::span<const std::string> nodes, Check check) override;
   void ask_ranks_to_save(Process& starter, bool all_connected) override;
   void kill_ranks(Process& starter) override;

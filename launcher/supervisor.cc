@@ -1,6 +1,7 @@
 #include "stoa/launcher/supervisor.h"
 
 #include <fmt/ranges.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -79,12 +80,11 @@ void give_cause(cluster::AttemptEnded& ended, ErrorKind& error, const AttemptEnd
 
 }  // namespace
 
-std::string describe_end(const ProcessEnd& starter) {
-  if (starter.signal != 0)
-    return fmt::format("the starter: signal {}, {}", starter.signal, ::strsignal(starter.signal));
-  if (starter.exit_code > 128)
-    return fmt::format("a rank: signal {}, {}", starter.exit_code - 128, ::strsignal(starter.exit_code - 128));
-  return fmt::format("the starter: exit code {}", starter.exit_code);
+std::string describe_end(const ProcessEnd& end, std::string_view starter) {
+  if (end.signal != 0) return fmt::format("{}: signal {}, {}", starter, end.signal, ::strsignal(end.signal));
+  const int signal = end.exit_code - 128;
+  if (signal > 0 && signal < NSIG) return fmt::format("a rank: signal {}, {}", signal, ::strsignal(signal));
+  return fmt::format("{}: exit code {}", starter, end.exit_code);
 }
 
 std::filesystem::path enter_fence(const RunDirectory& run, const std::string& attempt) {
@@ -264,7 +264,7 @@ Conclusion Supervisor::conclude(const cluster::AttemptStarted& started, const Ru
              .energy_j = sign.energy_j,
              .energy_source = sign.energy_source,
              .message = fmt::format("{}no outcome was reported ({})", end.gone_text.empty() ? "" : end.gone_text + "; ",
-                                    describe_end(end.process))};
+                                    describe_end(end.process, allocation_.starter()))};
     conclusion.error = unreported_kind(end.process);
   }
 

@@ -65,7 +65,7 @@ class Supervisor {
 };
 
 /// "a rank: signal 9, Killed": how what started the ranks ended.
-std::string describe_end(const ProcessEnd& starter);
+std::string describe_end(const ProcessEnd& end, std::string_view starter);
 
 /// Keeps attempts apart that may be alive at once, after a cut cable for one. Each works in RUN/attempts/NAME, a link
 /// to RUN itself; the next one removes the links of the others first, and then everything that an old one does by a

@@ -155,6 +155,7 @@ class TrainingFolder {
     settings.argv = {"/bin/sh", "-c", "exec >>\"$STOA_TEST_FOLDER/out\" 2>>\"$STOA_TEST_FOLDER/err\"; " + shell, "sh"};
     settings.argv.insert(settings.argv.end(), words.begin(), words.end());
     settings.environment = {{"STOA_TEST_FOLDER", path_.string()},
+                            {"XDG_STATE_HOME", (path_ / "state").string()},
                             // What a killed mpirun leaves behind goes with the folder.
                             {"OMPI_MCA_orte_tmpdir_base", (path_ / "mpi").string()},
                             {"OMPI_MCA_btl_vader_backing_directory", (path_ / "mpi").string()},

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -43,6 +44,7 @@ class LocalRunTest : public testing::Test {
     std::filesystem::create_directories(folder_ / "machines");
     std::filesystem::copy(std::filesystem::path(STOA_CONFIGS_DIRECTORY) / "machines/local.yaml", folder_ / "machines");
     run_.path = folder_ / "run";
+    ::setenv("XDG_STATE_HOME", (folder_ / "state").c_str(), 1);
     std::ofstream text(folder_ / "text.txt");
     for (int i = 0; i < 400; ++i)
       text << "line " << i * 7 << " of some text that repeats\n" << (i % 20 == 0 ? "<|endoftext|>\n" : "");
