@@ -76,7 +76,16 @@ void BackgroundSave::start(CheckpointState state, std::span<const PieceToSave> p
   saved_.paused_s = now_s() - begin_s;
 }
 
+void BackgroundSave::save_now(const CheckpointState& state, std::span<const PieceToSave> pieces,
+                              const RetentionRules& rules) {
+  const double begin_s = now_s();
+  const std::int64_t bytes = store_.save(state, pieces, *ranks_, rules);
+  saved_ = {.step = state.step, .bytes = bytes, .seconds = now_s() - begin_s, .paused_s = now_s() - begin_s};
+  saved_now_ = true;
+}
+
 std::optional<SavedCheckpoint> BackgroundSave::finish() {
+  if (std::exchange(saved_now_, false)) return saved_;
   if (!under_way()) return std::nullopt;
   thread_.join();
   if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));

@@ -43,6 +43,9 @@ class BackgroundSave {
   /// Collective: as CheckpointStore::save, but what a save does wrong is finish()'s to throw. The pieces' memory is the
   /// caller's again when it returns. REQUIRES: no save is under way.
   void start(CheckpointState state, std::span<const PieceToSave> pieces, const RetentionRules& rules);
+  /// Collective: the same in this thread, from the pieces' own memory, without a copy: where nothing goes on beside it.
+  /// finish() tells of it. REQUIRES: no save is under way.
+  void save_now(const CheckpointState& state, std::span<const PieceToSave> pieces, const RetentionRules& rules);
   bool under_way() const { return thread_.joinable(); }
   /// Whether finish() would not wait; true where none is under way. The ranks of a group may see it at other times.
   bool has_ended() const { return !under_way() || ended_.load(); }
@@ -59,6 +62,7 @@ class BackgroundSave {
   int uncaught_at_start_;
   std::unique_ptr<StagedChunks> staged_;
   SavedCheckpoint saved_;
+  bool saved_now_ = false;  ///< and finish() has not told yet
   std::exception_ptr failure_;
   std::atomic<bool> ended_{false};
   std::thread thread_;

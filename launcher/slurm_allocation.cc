@@ -50,11 +50,10 @@ std::vector<std::string> batch_words(const cluster::BatchJob& job, const std::st
   return words;
 }
 
-SlurmAllocation::SlurmAllocation(SlurmJob job, cluster::BatchJob batch, std::string program, std::string spec,
-                                 const Clock& clock)
+SlurmAllocation::SlurmAllocation(SlurmJob job, cluster::BatchJob batch, std::string spec, const Clock& clock)
     : job_(std::move(job)),
       batch_(std::move(batch)),
-      program_(std::move(program)),
+      program_((std::filesystem::path(spec).parent_path() / "program/stoa-train").string()),
       spec_(std::move(spec)),
       clock_(clock),
       srun_(found_program("srun")),
@@ -63,6 +62,20 @@ SlurmAllocation::SlurmAllocation(SlurmJob job, cluster::BatchJob batch, std::str
   const std::string id[] = {job_.id};
   const auto rows = slurm_.queue(id).rows;
   if (!rows.empty() && rows.front().end > 0) end_unix_s_ = rows.front().end;
+}
+
+void SlurmAllocation::broadcast_program() {
+  if (batch_.settings.program != cluster::ProgramDelivery::kBroadcast) return;
+  const std::string there = fmt::format("/tmp/stoa-train-{}.{}", job_.id, job_.restart);
+  const CommandResult result = run_command({found_program("sbcast"), "--force", "--preserve", program_, there}, 300);
+  if (!result.is_good()) throw ResourceError("sbcast of {} to {}: {}", program_, there, result.error_output);
+  program_ = there;
+}
+
+void SlurmAllocation::remove_program() {
+  if (!program_.starts_with("/tmp/stoa-train-")) return;
+  run_command(
+      {srun_, "--mpi=none", "--overlap", "--no-kill", "--quiet", "--ntasks-per-node=1", "/bin/rm", "-f", program_}, 30);
 }
 
 std::string SlurmAllocation::attempt_prefix() const { return fmt::format("{}.{}.", job_.id, job_.restart); }
@@ -213,7 +226,7 @@ void SlurmAllocation::stand_guard() {
   if (node == usable.rend()) return;
   ProcessSettings command{.argv = {srun_, "--mpi=none", "--overlap", "--nodes=1", "--ntasks=1", "--nodelist=" + *node,
                                    "--no-kill", "--unbuffered", "--mem=0",
-                                   (std::filesystem::path(program_).parent_path() / "stoa").string(), "supervise",
+                                   (std::filesystem::path(spec_).parent_path() / "program/stoa").string(), "supervise",
                                    "--sentinel", spec_}};
   command.parent_death_signal = SIGKILL;
   sentinel_ = std::make_unique<Sentinel>(command, *node);

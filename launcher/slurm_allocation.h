@@ -26,9 +26,14 @@ SlurmJob job_from_environment();
 
 class SlurmAllocation final : public Allocation {
  public:
-  /// `job`: what the run asks Slurm for, resolved; `program`: stoa-train as the nodes see it; `spec`: RUN/spec.yaml,
-  /// for a successor. Asks Slurm for the job's end, once. Borrows the clock.
-  SlurmAllocation(SlurmJob job, cluster::BatchJob batch, std::string program, std::string spec, const Clock& clock);
+  /// `batch`: what the run asks Slurm for, resolved; `spec`: RUN/spec.yaml, beside which the program lies. Asks Slurm
+  /// for the job's end, once. Borrows the clock.
+  SlurmAllocation(SlurmJob job, cluster::BatchJob batch, std::string spec, const Clock& clock);
+
+  /// Brings stoa-train to each node's /tmp, where that is the way (sbcast). ResourceError with sbcast's words.
+  void broadcast_program();
+  /// And takes it away again.
+  void remove_program();
 
   void stand_guard() override;
   std::string attempt_prefix() const override;

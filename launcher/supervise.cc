@@ -84,8 +84,8 @@ class JobSupervision {
     if (const auto done = nothing_to_do()) return *done;
     const auto lock = RunLock::take_if_free(run_.directory.lock());
     cluster::BatchJob batch = batch_job(run_);
-    SlurmAllocation allocation(job_, batch, (run_.directory.path / "program/stoa-train").string(), spec_.string(),
-                               clock_);
+    SlurmAllocation allocation(job_, batch, spec_.string(), clock_);
+    allocation.broadcast_program();
     AttemptRunner runner(signal_number(batch.settings.signal));
     RunView view(out_, run_, clock_);
     const SupervisorRules rules{.restarts_here = true,
@@ -93,6 +93,7 @@ class JobSupervision {
                                 .most_failures = batch.settings.most_failures,
                                 .warning_s = double(batch.settings.warning_s)};
     const Conclusion end = Supervisor(run_, record_, allocation, rules, view, clock_).run(runner);
+    allocation.remove_program();
     write_report(run_.directory, end.ended.outcome == cluster::AttemptOutcome::kFinished, out_, log_);
     return follow(end, allocation);
   }

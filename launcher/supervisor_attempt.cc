@@ -31,6 +31,7 @@ constexpr auto kKillAfter = std::chrono::seconds(5);
 /// For the others to tell what they know of a rank that is gone.
 constexpr auto kAfterLoss = std::chrono::seconds(1);
 constexpr double kLookEvery_s = 1;
+constexpr std::int64_t kBindingsTold = 64;
 constexpr double kTellStragglerEvery_s = 600;
 
 /// Names and addresses under which other nodes may reach this one, the likeliest first.
@@ -132,6 +133,8 @@ class Supervision {
 
   void greet(const RankGreeting& greeting) {
     watch_.greet(greeting, clock_.monotonic_s());
+    if (greeting.rank < kBindingsTold && allocation_.outlive_each_other())
+      events_.told(fmt::format("rank {} on {}: {}", greeting.rank, greeting.host, greeting.binding));
     if (const auto defect = watch_.build_defect(); defect && end_.build_defect.empty()) {
       end_.build_defect = *defect;
       kill();

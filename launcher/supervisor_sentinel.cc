@@ -26,7 +26,7 @@ constexpr int kStartMs = 15'000;
 void hand_over(const std::filesystem::path& spec, const Clock& clock) {
   const PreparedRun run = read_begun_run(spec.parent_path());
   const SlurmJob job = job_from_environment();
-  SlurmAllocation allocation(job, batch_job(run), "", spec.string(), clock);
+  SlurmAllocation allocation(job, batch_job(run), spec.string(), clock);
   cluster::RunRecord record(run.directory.events());
   if (const cluster::Attempt* open = record.state().running(); open != nullptr && open->started.job == job.id)
     close_open_attempt(run, record, cluster::EndCause::kNodeFailure);

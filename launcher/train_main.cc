@@ -18,6 +18,7 @@
 #include "stoa/launcher/build_identity.h"
 #include "stoa/launcher/experiment.h"
 #include "stoa/launcher/node_check.h"
+#include "stoa/launcher/rank_binding.h"
 #include "stoa/launcher/rank_reporter.h"
 #include "stoa/launcher/training_rank.h"
 #include "stoa/parallel/mpi_communicator.h"
@@ -111,7 +112,8 @@ void tell_failure(const stoa::launcher::RankOptions& options, const stoa::parall
 /// This rank's line to the supervisor; none where none started it.
 std::unique_ptr<stoa::launcher::RankReporter> report_to(
     const std::optional<stoa::launcher::SupervisorAddress>& supervisor, const stoa::launcher::RankOptions& options,
-    const stoa::parallel::Communicator& ranks, const stoa::trainer::LoopProgress& progress) {
+    const stoa::parallel::Communicator& ranks, const stoa::trainer::LoopProgress& progress,
+    const std::string& binding) {
   if (!supervisor) return nullptr;
   const auto beat = [&ranks, &progress] {
     stoa::launcher::Heartbeat now{.phase = progress.phase,
@@ -130,7 +132,8 @@ std::unique_ptr<stoa::launcher::RankReporter> report_to(
       stoa::launcher::RankGreeting{.rank = ranks.rank(),
                                    .attempt = options.attempt,
                                    .host = stoa::trainer::host_name(),
-                                   .build = stoa::launcher::loaded_build()},
+                                   .build = stoa::launcher::loaded_build(),
+                                   .binding = binding},
       stoa::launcher::RankReporter::Sources{.beat = beat, .obey = obey});
 }
 
@@ -138,6 +141,13 @@ std::unique_ptr<stoa::launcher::RankReporter> report_to(
 void run_rank(const stoa::launcher::RankOptions& options) {
   // Before MPI starts what could inherit the secret.
   const auto supervisor = stoa::launcher::supervisor_from_environment();
+  const auto variable = [](const char* name) {
+    const char* value = std::getenv(name);
+    return std::string(value == nullptr ? "" : value);
+  };
+  const stoa::launcher::RankBinding binding =
+      stoa::launcher::choose_binding(variable, stoa::allowed_processors(), "/sys");
+  use_fabric_cards(binding);
   stoa::parallel::MpiSession session(start_deadline_s(options));
   stoa::Log log(stderr, "stoa-train");
   try {
@@ -146,7 +156,7 @@ void run_rank(const stoa::launcher::RankOptions& options) {
     stoa::Log rank_log(stderr, fmt::format("rank {}", ranks.rank()),
                        ranks.rank() == 0 ? stoa::LogLevel::kInfo : stoa::LogLevel::kError);
     stoa::trainer::LoopProgress progress;
-    const auto reporter = report_to(supervisor, options, ranks, progress);
+    const auto reporter = report_to(supervisor, options, ranks, progress, to_text(binding));
     try {
       stoa::launcher::train_rank(
           options, ranks, rank_log, [] { return stop_flag != 0; }, progress);

@@ -112,6 +112,27 @@ TEST_F(SlurmWorld, ABadNodeIsFoundBeforeTheStartNamedAndLeftOut) {
   EXPECT_THAT(life.attempts[0].started.nodes, Not(testing::Contains("node3")));
 }
 
+TEST_F(SlurmWorld, RanksOfEachNodeTakeTheirOwnGpusAndABroadcastProgram) {
+  const std::string job = submit("bound", {"training.steps=40", "cluster.tasks_per_node=2", "cluster.gpus_per_node=2",
+                                           "cluster.cpus_per_task=1", "cluster.program=broadcast"});
+  ASSERT_TRUE(reaches("bound", RunPhase::kFinished, 60)) << story("bound");
+  const std::string text = log("bound");
+  const cluster::AttemptStarted started = state("bound").attempts[0].started;
+  ASSERT_EQ(started.nodes.size(), 2U);
+  for (int rank = 0; rank < 4; ++rank)
+    EXPECT_THAT(text, HasSubstr(fmt::format("rank {} on {}: local rank {} of 2, ", rank,
+                                            started.nodes[std::size_t(rank) / 2], rank % 2)));
+  EXPECT_THAT(text, HasSubstr(", GPU 0"));
+  EXPECT_THAT(text, HasSubstr(", GPU 1"));
+  EXPECT_TRUE(wait_until(
+      [&] {
+        const auto row = as("root", {"sacct", "-n", "-X", "-P", "-j", job, "-o", "AllocTRES"});
+        return row.output.find("gres/gpu=4") != std::string::npos;
+      },
+      20));
+  EXPECT_EQ(as("root", {"find", "/tmp", "-name", "stoa-train*"}, started.nodes[1]).output, "");
+}
+
 TEST_F(SlurmWorld, FailureAfterFailureHoldsTheRunInsteadOfBurningTheAllocation) {
   submit("burning", kLong + Words{"parallel.data=2", "checkpoint.every_steps=0"});
   for (std::size_t attempt = 1; attempt <= 3; ++attempt) {

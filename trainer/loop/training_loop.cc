@@ -179,7 +179,7 @@ std::vector<checkpoint::PieceToSave> TrainingLoop::pieces_of_state() {
 }
 
 // The save before must have been published: its failure is heard here, if not before.
-void TrainingLoop::save() {
+void TrainingLoop::save(SaveWay way) {
   if (saved_step_ == step_) return;
   parts_.progress.enter(LoopPhase::kSaving);
   end_save();
@@ -190,8 +190,12 @@ void TrainingLoop::save() {
                       {"updates", updates_},
                       {"spikes", spikes_.state()}};
   const CheckpointSettings& rules = settings_.checkpoint;
-  saving_.start({step_, state, evaluated_step_ == step_ ? evaluation_loss_ : std::nullopt}, pieces_of_state(),
-                {rules.keep_last, rules.keep_every_steps, rules.keep_best});
+  const checkpoint::RetentionRules kept{rules.keep_last, rules.keep_every_steps, rules.keep_best};
+  checkpoint::CheckpointState saved{step_, state, evaluated_step_ == step_ ? evaluation_loss_ : std::nullopt};
+  if (way == SaveWay::kAtOnce)
+    saving_.save_now(saved, pieces_of_state(), kept);
+  else
+    saving_.start(std::move(saved), pieces_of_state(), kept);
   saved_step_ = step_;
 }
 
@@ -233,7 +237,10 @@ LoopOutcome TrainingLoop::run() {
     if (told.save_ended) end_save();
     const bool last = step_ == settings_.training.steps;
     if (last || due(settings_.evaluation.every_steps)) evaluate_held_out();
-    if (last || stopping || due(settings_.checkpoint.every_steps)) save();
+    if (last || stopping)
+      save(SaveWay::kAtOnce);
+    else if (due(settings_.checkpoint.every_steps))
+      save(SaveWay::kBeside);
     begin_s = parts_.clock.monotonic_s();
   }
   parts_.progress.enter(LoopPhase::kEnding);

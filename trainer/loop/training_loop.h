@@ -79,7 +79,8 @@ class TrainingLoop {
   void compare_with_recorded(double loss);
   void evaluate_held_out();
   std::vector<checkpoint::PieceToSave> pieces_of_state();
-  void save();
+  enum class SaveWay { kBeside, kAtOnce };  ///< while the training goes on, or because it ends
+  void save(SaveWay way);
   void end_save();
   /// What the ranks have told each other at the end of a step.
   struct Told {
