@@ -9,6 +9,7 @@
 #include "stoa/base/log.h"
 #include "stoa/cluster/run_registry.h"
 #include "stoa/launcher/run_report.h"
+#include "stoa/launcher/slurm_allocation.h"
 #include "stoa/launcher/supervisor.h"
 
 namespace stoa::launcher {
@@ -79,6 +80,7 @@ int run_locally(const RunRequest& request, std::FILE* out, std::FILE* progress, 
   RunLock lock(run.directory.lock());
   begin_directory(run);
   cluster::RunRecord record(run.directory.events());
+  refuse_live_job(run.directory, record.state());
   close_open_attempt(run, record, cluster::EndCause::kUnknown);
   if (is_finished(run, record.state())) {
     fmt::print(out, "{}: finished at step {} already; give it more training.steps to go on\n",

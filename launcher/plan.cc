@@ -107,7 +107,7 @@ trainer::MemoryTable rank_memory(const Experiment& e, const RankPlacement& place
                                    .ranks_per_node = static_cast<int>(placement.ranks_per_node),
                                    .documents = e.data.document_rules(),
                                    .isa = placement.isa,
-                                   .staging_bytes = e.checkpoint.staging_bytes()});
+                                   .staging_bytes = e.checkpoint.every_steps > 0 ? e.checkpoint.staging_bytes() : 0});
   add_runtime(placement.threads_per_rank, memory);
   return memory;
 }

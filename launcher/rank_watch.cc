@@ -22,7 +22,7 @@ double median(std::vector<double> values) {
 }  // namespace
 
 RankWatch::RankWatch(std::int64_t ranks, const WatchRules& rules, double now_s)
-    : ranks_(std::size_t(ranks)), rules_(rules), began_s_(now_s), changed_s_(now_s) {}
+    : ranks_(std::size_t(ranks)), rules_(rules), changed_s_(now_s) {}
 
 void RankWatch::greet(const RankGreeting& greeting, double now_s) {
   if (greeting.rank >= std::ssize(ranks_)) return;

@@ -73,7 +73,6 @@ class RankWatch {
 
   std::vector<Rank> ranks_;
   WatchRules rules_;
-  double began_s_;
   double changed_s_;  ///< of the rank that changed last
   std::int64_t step_ = 0;
   std::int64_t greeted_ = 0;

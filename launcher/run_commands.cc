@@ -27,6 +27,7 @@ using cluster::RunPhase;
 constexpr std::size_t kEndedShown = 20;
 constexpr int kFollowMs = 500;
 constexpr double kDecision_s = 30;
+constexpr int kQuietRounds = 3;
 
 std::string money(const RunSummary& run) { return cluster::format_money(run.money_micros, run.currency); }
 
@@ -216,8 +217,10 @@ int show_logs(const LogsRequest& request, std::FILE* out, std::FILE* progress, c
   FileDescriptor fd;
   off_t at = 0;
   fs::path shown;
-  for (;;) {
-    const bool last = !request.follow || !is_open();
+  // The last words follow the last event by a moment.
+  for (int quiet = 0;;) {
+    quiet = is_open() ? 0 : quiet + 1;
+    const bool last = !request.follow || quiet > kQuietRounds;
     log = newest_log(run);
     if (log && *log != shown) {
       if (!shown.empty()) fmt::print(progress, "==> {}\n", log->string());

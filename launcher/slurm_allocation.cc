@@ -29,7 +29,52 @@ std::string found_program(const std::string& name) {
   return found->string();
 }
 
+cluster::EndCause cause_of_state(const std::string& state) {
+  using cluster::EndCause;
+  if (state.starts_with("NODE_FAIL") || state.starts_with("BOOT_FAIL")) return EndCause::kNodeFailure;
+  if (state.starts_with("PREEMPTED")) return EndCause::kPreemption;
+  if (state.starts_with("REQUEUED")) return EndCause::kRequeue;
+  if (state.starts_with("TIMEOUT") || state.starts_with("DEADLINE")) return EndCause::kTimeLimit;
+  if (state.starts_with("CANCELLED")) return EndCause::kCancel;
+  return EndCause::kUnknown;
+}
+
 }  // namespace
+
+cluster::EndCause accounted_cause(const cluster::AttemptStarted& attempt, const cluster::Slurm& slurm) {
+  const std::string ids[] = {attempt.job};
+  cluster::EndCause cause = cluster::EndCause::kUnknown;
+  // The run of the job in which the attempt began is the last that started before it.
+  for (const cluster::AccountedJob& row : slurm.accounts(ids).rows)
+    if (row.start > 0 && row.start <= attempt.time + 1) cause = cause_of_state(row.state);
+  return cause;
+}
+
+void refuse_live_job(const RunDirectory& run, const cluster::RunState& state) {
+  using cluster::RunPhase;
+  // A job that came to one of these decisions has nothing more to do, even where Slurm has not seen it end yet.
+  const bool decided = state.phase == RunPhase::kPaused || state.phase == RunPhase::kHeld ||
+                       state.phase == RunPhase::kCancelled || state.phase == RunPhase::kFinished;
+  const cluster::Attempt* running = state.running();
+  const std::string job = running != nullptr ? running->started.job : state.job ? state.job->job : "";
+  if (decided || job.empty()) return;
+  const bool is_open = running != nullptr || state.phase == RunPhase::kQueued;
+  if (!cluster::Slurm::is_here()) {
+    if (is_open)
+      throw ResourceError("{}: job {} works on this run, and this machine has no Slurm to ask", run.path.string(), job);
+    return;
+  }
+  const std::string ids[] = {job};
+  const auto queue = cluster::Slurm().queue(ids);
+  if (!queue.unreachable.empty() && is_open)
+    throw ResourceError("{}: job {} works on this run, and Slurm cannot be asked: {}", run.path.string(), job,
+                        queue.unreachable);
+  for (const cluster::QueuedJob& row : queue.rows)
+    for (const char* live : {"PENDING", "RUNNING", "SUSPENDED", "COMPLETING", "CONFIGURING", "REQUEUED"})
+      if (row.state == live)
+        throw UsageError("{}: job {} of this run is {} already; stoa pause and stoa cancel take the run's directory",
+                         run.path.string(), job, row.state);
+}
 
 SlurmJob job_from_environment() {
   SlurmJob job{.id = variable("SLURM_JOB_ID"),

@@ -7,9 +7,11 @@
 #include <vector>
 
 #include "stoa/base/clock.h"
+#include "stoa/cluster/run_record.h"
 #include "stoa/cluster/slurm.h"
 #include "stoa/cluster/slurm_request.h"
 #include "stoa/launcher/allocation.h"
+#include "stoa/launcher/run_directory.h"
 #include "stoa/launcher/supervisor_sentinel.h"
 
 namespace stoa::launcher {
@@ -69,6 +71,14 @@ class SlurmAllocation final : public Allocation {
   std::optional<double> end_unix_s_;
   std::unique_ptr<Sentinel> sentinel_;
 };
+
+/// UsageError where a job of this run waits or works, or has not ended yet; ResourceError where Slurm cannot tell. Runs
+/// that came to a decision (finished, held, paused, cancelled) have none.
+void refuse_live_job(const RunDirectory& run, const cluster::RunState& state);
+
+/// Why an attempt that never reported back ended: what Slurm has in its accounts of that run of its job; kUnknown where
+/// it has nothing (yet).
+cluster::EndCause accounted_cause(const cluster::AttemptStarted& attempt, const cluster::Slurm& slurm);
 
 /// The words of sbatch after its options: the batch script and its argument.
 std::vector<std::string> batch_words(const cluster::BatchJob& job, const std::string& spec);

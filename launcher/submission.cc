@@ -69,24 +69,13 @@ void write_batch_files(const PreparedRun& run, const cluster::BatchJob& job) {
   fs::permissions(script, fs::perms::owner_exec | fs::perms::group_exec, fs::perm_options::add);
 }
 
-/// UsageError where a job of this run waits or runs, as Slurm knows it or, where Slurm cannot be asked, the record.
-void refuse_second_job(const PreparedRun& run, const cluster::RunState& state, const cluster::Slurm& slurm) {
-  using cluster::RunPhase;
-  // A job that came to one of these decisions has nothing more to do, even where Slurm has not seen it end yet.
-  const bool decided = state.phase == RunPhase::kPaused || state.phase == RunPhase::kHeld ||
-                       state.phase == RunPhase::kCancelled || state.phase == RunPhase::kFinished;
-  if (decided) return;
-  const auto own = slurm.own_queue();
-  for (const cluster::QueuedJob& job : own.rows) {
-    const bool recorded = state.job && state.job->job == job.id;
-    const bool at_work = state.running() != nullptr && state.running()->started.job == job.id;
-    if (recorded || at_work)
-      throw UsageError("{}: job {} of this run is {} already; stoa status and stoa cancel take the run's directory",
-                       run.directory.path.string(), job.id, job.state);
-  }
-  if (!own.unreachable.empty() && state.phase == cluster::RunPhase::kRunning)
-    throw ResourceError("{}: this run is at work, and Slurm cannot be asked: {}", run.directory.path.string(),
-                        own.unreachable);
+/// Refuses a second job. An attempt that died with its supervisor is closed: the next one could only wonder about it.
+void make_way(const PreparedRun& run, cluster::RunRecord& record) {
+  refuse_live_job(run.directory, record.state());
+  if (const cluster::Attempt* open = record.state().running())
+    close_open_attempt(
+        run, record,
+        open->started.job.empty() ? cluster::EndCause::kUnknown : accounted_cause(open->started, cluster::Slurm()));
 }
 
 std::string request_text(const PreparedRun& run, const cluster::BatchJob& job) {
@@ -165,7 +154,7 @@ int submit(const SubmitRequest& request, std::FILE* out, std::FILE* progress, co
                run.directory.path.string(), run.experiment.training.steps);
     return kExitFinished;
   }
-  if (request.form == SubmitRequest::Form::kSubmit) refuse_second_job(run, record.state(), cluster::Slurm());
+  if (request.form == SubmitRequest::Form::kSubmit) make_way(run, record);
   complete_directory(run, record, clock, log);
   write_batch_files(run, job);
   const std::string spec = fs::absolute(run.directory.spec()).string();
@@ -194,7 +183,7 @@ int submit_again(const std::filesystem::path& run_directory, std::FILE* out, std
     fmt::print(out, "{}: finished at step {} already\n", run_directory.string(), run.experiment.training.steps);
     return kExitFinished;
   }
-  refuse_second_job(run, record.state(), cluster::Slurm());
+  make_way(run, record);
   std::filesystem::remove(run.directory.switch_file());
   return submit_prepared(run, record, out, progress, clock);
 }

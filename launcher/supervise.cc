@@ -35,26 +35,11 @@ int signal_number(const std::string& name) {
   return SIGUSR2;
 }
 
-EndCause cause_of_state(const std::string& state) {
-  if (state.starts_with("NODE_FAIL") || state.starts_with("BOOT_FAIL")) return EndCause::kNodeFailure;
-  if (state.starts_with("PREEMPTED")) return EndCause::kPreemption;
-  if (state.starts_with("REQUEUED")) return EndCause::kRequeue;
-  if (state.starts_with("TIMEOUT") || state.starts_with("DEADLINE")) return EndCause::kTimeLimit;
-  if (state.starts_with("CANCELLED")) return EndCause::kCancel;
-  return EndCause::kUnknown;
-}
-
-/// Why the attempt that is still open in the record ended: what Slurm has in its accounts of that run of its job.
+/// Accounts arrive late; that the same job runs again tells that it was requeued, by whomever.
 EndCause cause_of_open_attempt(const cluster::AttemptStarted& open, const SlurmJob& job, const cluster::Slurm& slurm) {
-  const std::string ids[] = {open.job};
-  const auto accounts = slurm.accounts(ids);
-  // The run of the job in which the attempt began is the last that started before it.
-  EndCause cause = EndCause::kUnknown;
-  for (const cluster::AccountedJob& row : accounts.rows)
-    if (row.start > 0 && row.start <= open.time + 1) cause = cause_of_state(row.state);
-  // Accounts arrive late; that the same job runs again tells that it was requeued, by whomever.
-  if (cause == EndCause::kUnknown && open.job == job.id && open.restart < job.restart) cause = EndCause::kRequeue;
-  return cause;
+  const EndCause cause = accounted_cause(open, slurm);
+  const bool again = open.job == job.id && open.restart < job.restart;
+  return cause == EndCause::kUnknown && again ? EndCause::kRequeue : cause;
 }
 
 /// Another job that works on this run, where there is one.
@@ -82,6 +67,7 @@ class JobSupervision {
 
   int run() {
     if (const auto done = nothing_to_do()) return *done;
+    cluster::RunRegistry().add(run_.directory.path);
     const auto lock = RunLock::take_if_free(run_.directory.lock());
     cluster::BatchJob batch = batch_job(run_);
     SlurmAllocation allocation(job_, batch, spec_.string(), clock_);

@@ -21,6 +21,7 @@ TEST_F(SlurmWorld, PauseSavesResumeGoesOnAndCancelEnds) {
   EXPECT_THAT(second.error_output, HasSubstr("job " + job + " of this run is"));
   ASSERT_TRUE(reaches_step("asked", 20)) << story("asked");
   EXPECT_THAT(stoa({"status"}).output, HasSubstr("running"));
+  EXPECT_EQ(stoa(Words{"run", "exp.yaml", "name=asked"} + kLong).end.exit_code, 2);  // not beside the job
 
   EXPECT_THAT(stoa({"pause", "asked"}).output, HasSubstr("asked to save and stop"));
   ASSERT_TRUE(reaches("asked", RunPhase::kPaused, 30)) << story("asked");
@@ -52,6 +53,18 @@ TEST_F(SlurmWorld, AWaitingJobIsPausedAndCancelledInTheQueue) {
   EXPECT_TRUE(stoa({"resume", "waits"}).is_good());
   EXPECT_THAT(stoa({"cancel", "waits"}).output, HasSubstr("cancelled"));
   EXPECT_EQ(state("waits").phase, RunPhase::kCancelled);
+}
+
+TEST_F(SlurmWorld, ARunWhoseSupervisorWasKilledIsSeenAsLostAndResumed) {
+  const std::string job = submit("orphan", kLong + Words{"checkpoint.every_steps=20"});
+  ASSERT_TRUE(reaches_step("orphan", 50)) << story("orphan");
+  as("root", {"pkill", "-KILL", "-x", "stoa"}, state("orphan").attempts[0].started.host);
+  ASSERT_TRUE(wait_until([&] { return squeue(job, "%T") == "FAILED"; }, 30)) << squeue(job, "%T");
+  EXPECT_THAT(stoa({"status", "orphan"}).output, HasSubstr("lost: job " + job + " FAILED"));
+  EXPECT_TRUE(stoa({"resume", "orphan"}).is_good());
+  ASSERT_TRUE(has_attempts("orphan", 2, 30)) << story("orphan");
+  ASSERT_TRUE(trains_again("orphan", 30)) << story("orphan");
+  EXPECT_EQ(state("orphan").attempts[0].ended->outcome, AttemptOutcome::kLost);
 }
 
 TEST_F(SlurmWorld, ScancelIsACancelAndNothingGoesOn) {
