@@ -77,10 +77,10 @@ int run_locally(const RunRequest& request, std::FILE* out, std::FILE* progress, 
   Log log(progress, "stoa");
   PreparedRun run = read_run(request.experiment_file, request.overrides);
   std::filesystem::create_directories(run.directory.path);
+  refuse_live_job(run.directory, cluster::read_run_state(run.directory.events()));
   RunLock lock(run.directory.lock());
   begin_directory(run);
   cluster::RunRecord record(run.directory.events());
-  refuse_live_job(run.directory, record.state());
   close_open_attempt(run, record, cluster::EndCause::kUnknown);
   if (is_finished(run, record.state())) {
     fmt::print(out, "{}: finished at step {} already; give it more training.steps to go on\n",
