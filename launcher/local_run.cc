@@ -41,6 +41,15 @@ int conclude(const PreparedRun& run, const Conclusion& end, std::FILE* out) {
   }
 }
 
+/// Nothing is at work that could still do what the run's user asked for: it is done, and the next start goes on.
+void settle_request(cluster::RunRecord& record, const Clock& clock) {
+  if (!record.state().asked) return;
+  if (record.state().asked->request == cluster::UserRequest::kCancel)
+    record.append(cluster::RunCancelled{clock.unix_s()});
+  else
+    record.append(cluster::RunPaused{clock.unix_s()});
+}
+
 }  // namespace
 
 void write_report(const RunDirectory& run, bool is_finished, std::FILE* out, Log& log) {
@@ -65,6 +74,7 @@ int run_locally(const RunRequest& request, std::FILE* out, std::FILE* progress, 
   begin_directory(run);
   cluster::RunRecord record(run.directory.events());
   close_open_attempt(run, record, cluster::EndCause::kUnknown);
+  settle_request(record, clock);
   if (is_finished(run, record.state())) {
     fmt::print(out, "{}: finished at step {} already; give it more training.steps to go on\n",
                run.directory.path.string(), run.experiment.training.steps);
@@ -84,7 +94,10 @@ int run_locally(const RunRequest& request, std::FILE* out, std::FILE* progress, 
     write_report(run.directory, end.ended.outcome == AttemptOutcome::kFinished, out, log);
     const bool goes_on = end.ended.cause == cluster::EndCause::kTimeLimit &&
                          end.decision.next == cluster::NextStep::kNextJob && request.limit_s;
-    if (!goes_on) return conclude(run, end, out);
+    if (!goes_on) {
+      settle_request(record, clock);
+      return conclude(run, end, out);
+    }
     view.say(fmt::format("the time limit of {:g} s was near: saved at step {}; the next job goes on", *request.limit_s,
                          end.ended.step));
   }

@@ -87,6 +87,7 @@ class Supervision {
     context_.run();
     if (!lines_.rest().empty()) events_.line(lines_.rest());
     end_.process = process_.wait();
+    close();
     return end_;
   }
 
@@ -106,6 +107,10 @@ class Supervision {
 
   void heard_signal(const ErrorCode& error, int number) {
     if (error) return;
+    if (closed_) {  // the next attempt's
+      ::raise(number);
+      return;
+    }
     ask({.request = StopRequest::kSave,
          .cause = cluster::EndCause::kSignal,
          .signal = number,
@@ -115,7 +120,7 @@ class Supervision {
 
   void read_output() {
     output_.async_read_some(asio::buffer(bytes_), [this](const ErrorCode& error, std::size_t got) {
-      if (error == asio::error::operation_aborted) return;
+      if (closed_ || error == asio::error::operation_aborted) return;
       if (error) return close_output();
       lines_.append({bytes_.data(), got});
       while (const auto line = lines_.next()) events_.line(*line);
@@ -161,15 +166,24 @@ class Supervision {
     }
     tick_.expires_after(kTick);
     tick_.async_wait([this](const ErrorCode& cancelled) {
-      if (!cancelled) tick();
+      if (!cancelled && !closed_) tick();
     });
   }
 
   void finish() {
     close_output();
+    context_.stop();
+  }
+
+  /// Handlers that are ready, and those that are cancelled here, run once more while what they point to is still there.
+  void close() {
+    closed_ = true;
     ErrorCode ignored;
     signals_.cancel(ignored);
-    context_.stop();
+    hub_.close();
+    context_.restart();
+    context_.poll();
+    context_.restart();
   }
 
   void look(double now_s) {
@@ -259,6 +273,7 @@ class Supervision {
   bool limit_heard_ = false;
   bool killing_ = false;
   bool forced_ = false;
+  bool closed_ = false;
   std::optional<std::chrono::steady_clock::time_point> kill_at_;
   std::chrono::steady_clock::time_point force_at_;
 };
@@ -279,13 +294,7 @@ AttemptRunner::~AttemptRunner() = default;
 
 AttemptEnd AttemptRunner::run(Allocation& allocation, RankLaunch launch, const AttemptRules& rules,
                               const AttemptEvents& events, const Clock& clock) {
-  AttemptEnd end =
-      Supervision(state_->context, state_->signals, allocation, std::move(launch), rules, events, clock).run();
-  // What was under way is cancelled: its handlers run once more, and see it.
-  state_->context.restart();
-  state_->context.poll();
-  state_->context.restart();
-  return end;
+  return Supervision(state_->context, state_->signals, allocation, std::move(launch), rules, events, clock).run();
 }
 
 }  // namespace stoa::launcher

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <fstream>
 
 #include "stoa/base/error.h"
@@ -33,8 +34,25 @@ diverge) report failed 0 numeric "the loss was not finite 11 times in a row" 0 ;
 die) exit 137 ;;
 full) exit 6 ;;
 obey) trap 'report saved 3 "" ""; exit 0' USR2; kill -INT $PPID; for i in $(seq 1000); do sleep 0.01; done ;;
+wait) trap 'report saved 3 "" ""; exit 0' USR2; for i in $(seq 1000); do sleep 0.01; done ;;
+linger) trap 'report saved 3 "" ""; exit 0' USR2; for i in $(seq 70); do sleep 0.01; done; report finished 3 "" "" ;;
+switch) trap 'report saved 3 "" ""; exit 0' USR2; touch "$run/stop"; for i in $(seq 1000); do sleep 0.01; done ;;
+pause | cancel) trap 'report saved 3 "" ""; exit 0' USR2
+  echo "{\"event\":\"asked\",\"time\":1764000007,\"request\":\"$ending\",\"user\":\"alice\"}" >>"$run/events.jsonl"
+  for i in $(seq 1000); do sleep 0.01; done ;;
 esac
 )";
+
+/// Goes so many times as fast as the machine's.
+class FastClock final : public Clock {
+ public:
+  double monotonic_s() const override { return 33 * system_.monotonic_s(); }
+  double unix_s() const override { return 1764000000 + monotonic_s() - began_s_; }
+
+ private:
+  SystemClock system_;
+  double began_s_ = 33 * SystemClock().monotonic_s();
+};
 
 class LocalRunTest : public testing::Test {
  protected:
@@ -43,6 +61,7 @@ class LocalRunTest : public testing::Test {
     std::filesystem::create_directories(folder_ / "machines");
     std::filesystem::copy(std::filesystem::path(STOA_CONFIGS_DIRECTORY) / "machines/local.yaml", folder_ / "machines");
     run_.path = folder_ / "run";
+    ::setenv("XDG_STATE_HOME", (folder_ / "state").c_str(), 1);
     std::ofstream text(folder_ / "text.txt");
     for (int i = 0; i < 400; ++i)
       text << "line " << i * 7 << " of some text that repeats\n" << (i % 20 == 0 ? "<|endoftext|>\n" : "");
@@ -54,16 +73,22 @@ class LocalRunTest : public testing::Test {
         "0.1}}\ntraining: {{steps: 3, global_batch: 1}}\n",
         folder_.string());
   }
-  ~LocalRunTest() override { std::filesystem::remove_all(folder_); }
+  ~LocalRunTest() override {
+    ::unsetenv("XDG_STATE_HOME");
+    std::filesystem::remove_all(folder_);
+  }
 
+  using Ending = std::function<std::string(const std::string& attempt)>;
   int run(const std::string& ending, const std::vector<std::string>& overrides = {}) {
-    const RunRequest request{
-        .experiment_file = folder_ / "a.yaml", .overrides = overrides, .ranks = [&](const RankCommand& command) {
-          const std::string script = (command.spec.parent_path() / "ranks.sh").string();
-          std::ofstream(script) << kRanks;
-          return ProcessSettings{.argv = {"/bin/sh", script, command.attempt, ending}, .environment = {}};
-        }};
-    const FakeClock clock(1764000000);
+    return run(FakeClock(1764000000), [&](const std::string&) { return ending; }, {.overrides = overrides});
+  }
+  int run(const Clock& clock, const Ending& ending, RunRequest request = {}) {
+    request.experiment_file = folder_ / "a.yaml";
+    request.ranks = [&](const RankCommand& command) {
+      const std::string script = (command.spec.parent_path() / "ranks.sh").string();
+      std::ofstream(script) << kRanks;
+      return ProcessSettings{.argv = {"/bin/sh", script, command.attempt, ending(command.attempt)}, .environment = {}};
+    };
     std::FILE* out = std::fopen((folder_ / "out").c_str(), "w");
     const std::unique_ptr<std::FILE, int (*)(std::FILE*)> owner(out, std::fclose);
     return run_locally(request, out, out, clock);
@@ -132,7 +157,7 @@ TEST_F(LocalRunTest, TakesTheKindFromTheExitCodeWhereARankCouldWriteNoReport) {
   } catch (const Error& failure) {
     EXPECT_EQ(failure.kind(), ErrorKind::kStorage);
     EXPECT_THAT(failure.what(),
-                HasSubstr(run_.path.string() + ": attempt 1 died without a report (mpirun: exit code 6)"));
+                HasSubstr(run_.path.string() + ": attempt 1 died without a report (the starter: exit code 6)"));
   }
 }
 
@@ -140,6 +165,50 @@ TEST_F(LocalRunTest, AsksTheRanksToSaveOnTheFirstInterrupt) {
   EXPECT_EQ(run("obey"), kExitSaved);
   EXPECT_THAT(said(), HasSubstr("saving, then stopping; again to stop at once"));
   EXPECT_EQ(state().phase, cluster::RunPhase::kSaved);
+}
+
+TEST_F(LocalRunTest, RehearsesATimeLimitInTwoJobsAndFinishesInTheThird) {
+  const auto ending = [](const std::string& attempt) { return attempt == "3" ? "finish" : "wait"; };
+  EXPECT_EQ(run(FastClock(), ending, {.limit_s = 33, .warning_s = 7}), kExitFinished);
+  EXPECT_THAT(said(), HasSubstr("the time limit of 33 s was near: saved at step 3; the next job goes on"));
+  EXPECT_THAT(said(), HasSubstr("finished at step 3"));
+  const cluster::RunState life = state();
+  EXPECT_EQ(life.phase, cluster::RunPhase::kFinished);
+  ASSERT_EQ(life.attempts.size(), 3U);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(life.attempts[i].ended->outcome, cluster::AttemptOutcome::kSaved);
+    EXPECT_EQ(life.attempts[i].ended->cause, cluster::EndCause::kTimeLimit);
+    // Not before the warning.
+    EXPECT_GE(life.attempts[i].ended->time - life.attempts[i].started.time, 33 - 7);
+  }
+  EXPECT_EQ(life.attempts[2].ended->cause, cluster::EndCause::kNone);
+}
+
+TEST_F(LocalRunTest, TheSwitchFileStopsARunAndSaysSo) {
+  EXPECT_EQ(run(FastClock(), [](const std::string&) { return "switch"; }), kExitSaved);
+  EXPECT_EQ(state().attempts.at(0).ended->cause, cluster::EndCause::kSwitchFile);
+  EXPECT_EQ(state().phase, cluster::RunPhase::kSaved);
+}
+
+TEST_F(LocalRunTest, ARequestOfItsUserStopsARunOnce) {
+  EXPECT_EQ(run(FastClock(), [](const std::string&) { return "pause"; }), kExitSaved);
+  EXPECT_EQ(state().attempts.at(0).ended->cause, cluster::EndCause::kPause);
+  EXPECT_EQ(state().phase, cluster::RunPhase::kPaused);
+  EXPECT_EQ(run(FastClock(), [](const std::string&) { return "cancel"; }), kExitSaved);
+  EXPECT_EQ(state().attempts.at(1).ended->cause, cluster::EndCause::kCancel);
+  EXPECT_EQ(state().phase, cluster::RunPhase::kCancelled);
+  EXPECT_EQ(run(FastClock(), [](const std::string&) { return "linger"; }), kExitFinished);
+  EXPECT_EQ(state().attempts.size(), 3U);
+}
+
+TEST_F(LocalRunTest, ARequestToAnAttemptThatDiedStopsNoLaterOne) {
+  EXPECT_THROW(run("die"), Error);
+  std::string log = read_text_file(run_.events());
+  log.resize(log.rfind('\n', log.size() - 2) + 1);  // as if Stoa had been killed, too
+  std::ofstream(run_.events(), std::ios::trunc) << log;
+  cluster::RunRecord(run_.events()).append(cluster::UserAsked{1764000011, cluster::UserRequest::kPause, "alice"});
+  EXPECT_EQ(run(FastClock(), [](const std::string&) { return "linger"; }), kExitFinished);
+  EXPECT_EQ(state().attempts.size(), 2U);
 }
 
 TEST_F(LocalRunTest, RefusesToGoOnWithAnotherModelAndAllowsMoreSteps) {
