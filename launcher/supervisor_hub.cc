@@ -168,8 +168,9 @@ void SupervisorHub::close() {
 void SupervisorHub::sweep() {
   const auto now = std::chrono::steady_clock::now();
   for (auto each = lines_.begin(); each != lines_.end();) {
-    const bool is_stranger = !each->second->channel.is_open() && now - each->second->since > kProofTime;
-    if (is_stranger) --strangers_;
+    // An opening may be an overheard one: only the greeting, under the key of both nonces, proves something.
+    const bool is_stranger = each->second->rank < 0 && now - each->second->since > kProofTime;
+    if (is_stranger && !each->second->channel.is_open()) --strangers_;
     each = is_stranger ? lines_.erase(each) : std::next(each);
   }
   sweep_timer_.expires_after(std::chrono::seconds(1));

@@ -19,11 +19,12 @@ namespace {
 
 using testing::HasSubstr;
 
-/// Writes a start line and steps 1 to 3, then does what `ending` says.
+/// Writes a start line and steps 1 to 3, then does what `ending` says. Asked to save, it does.
 constexpr const char* kRanks = R"(
 run=$(dirname "$0"); attempt=$1; ending=$2
 say() { echo "$1" | tee -a "$run/metrics.jsonl"; }
 report() { echo "{\"version\":1,\"attempt\":\"$attempt\",\"kind\":\"$1\",\"step\":$2,\"checkpoint\":\"\",\"error_kind\":\"$3\",\"message\":\"$4\",\"energy_j\":${5-12.5},\"time\":1764000009}" >"$run/outcome.json"; }
+trap 'report saved 3 "" ""; exit 0' USR2
 say "{\"kind\":\"start\",\"step\":0,\"attempt\":\"$attempt\",\"ranks\":1,\"threads_per_rank\":1,\"isa\":\"plain\",\"parameters\":1000,\"time\":1764000000,\"host\":\"h\"}"
 for s in 1 2 3; do
   say "{\"kind\":\"step\",\"step\":$s,\"steps\":3,\"loss\":2.5,\"gradient_norm\":1,\"parameter_norm\":1,\"learning_rate\":1e-4,\"consumed_tokens\":$s,\"step_s\":0.1,\"tokens_per_s\":10,\"model_flops_utilisation\":0.4,\"peak_gflops\":5,\"resident_bytes\":1,\"energy_j\":$s,\"energy_source\":\"modelled\",\"skipped\":\"\",\"attempt\":\"$attempt\",\"time\":176400000$s}"
@@ -33,11 +34,11 @@ finish) report finished 3 "" "" ;;
 diverge) report failed 0 numeric "the loss was not finite 11 times in a row" 0 ;;
 die) exit 137 ;;
 full) exit 6 ;;
-obey) trap 'report saved 3 "" ""; exit 0' USR2; kill -INT $PPID; for i in $(seq 1000); do sleep 0.01; done ;;
-wait) trap 'report saved 3 "" ""; exit 0' USR2; for i in $(seq 1000); do sleep 0.01; done ;;
-linger) trap 'report saved 3 "" ""; exit 0' USR2; for i in $(seq 70); do sleep 0.01; done; report finished 3 "" "" ;;
-switch) trap 'report saved 3 "" ""; exit 0' USR2; touch "$run/stop"; for i in $(seq 1000); do sleep 0.01; done ;;
-pause | cancel) trap 'report saved 3 "" ""; exit 0' USR2
+obey) kill -INT $PPID; for i in $(seq 1000); do sleep 0.01; done ;;
+wait) for i in $(seq 1000); do sleep 0.01; done ;;
+linger) for i in $(seq 70); do sleep 0.01; done; report finished 3 "" "" ;;
+switch) touch "$run/stop"; for i in $(seq 1000); do sleep 0.01; done ;;
+pause | cancel)
   echo "{\"event\":\"asked\",\"time\":1764000007,\"request\":\"$ending\",\"user\":\"alice\"}" >>"$run/events.jsonl"
   for i in $(seq 1000); do sleep 0.01; done ;;
 esac
@@ -169,8 +170,8 @@ TEST_F(LocalRunTest, AsksTheRanksToSaveOnTheFirstInterrupt) {
 
 TEST_F(LocalRunTest, RehearsesATimeLimitInTwoJobsAndFinishesInTheThird) {
   const auto ending = [](const std::string& attempt) { return attempt == "3" ? "finish" : "wait"; };
-  EXPECT_EQ(run(FastClock(), ending, {.limit_s = 33, .warning_s = 7}), kExitFinished);
-  EXPECT_THAT(said(), HasSubstr("the time limit of 33 s was near: saved at step 3; the next job goes on"));
+  EXPECT_EQ(run(FastClock(), ending, {.limit_s = 44, .warning_s = 7}), kExitFinished);
+  EXPECT_THAT(said(), HasSubstr("the time limit of 44 s was near: saved at step 3; the next job goes on"));
   EXPECT_THAT(said(), HasSubstr("finished at step 3"));
   const cluster::RunState life = state();
   EXPECT_EQ(life.phase, cluster::RunPhase::kFinished);
@@ -179,7 +180,7 @@ TEST_F(LocalRunTest, RehearsesATimeLimitInTwoJobsAndFinishesInTheThird) {
     EXPECT_EQ(life.attempts[i].ended->outcome, cluster::AttemptOutcome::kSaved);
     EXPECT_EQ(life.attempts[i].ended->cause, cluster::EndCause::kTimeLimit);
     // Not before the warning.
-    EXPECT_GE(life.attempts[i].ended->time - life.attempts[i].started.time, 33 - 7);
+    EXPECT_GE(life.attempts[i].ended->time - life.attempts[i].started.time, 44 - 7);
   }
   EXPECT_EQ(life.attempts[2].ended->cause, cluster::EndCause::kNone);
 }
