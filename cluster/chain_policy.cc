@@ -1,5 +1,7 @@
 #include "stoa/cluster/chain_policy.h"
 
+#include <algorithm>
+
 namespace stoa::cluster {
 namespace {
 
@@ -19,7 +21,6 @@ bool is_certain_to_repeat(ErrorKind kind) {
 }
 
 bool counts_as_failure(const AttemptEnded& ended) {
-  if (ended.outcome == AttemptOutcome::kFinished || ended.outcome == AttemptOutcome::kSaved) return false;
   switch (ended.cause) {
     case EndCause::kPreemption:
     case EndCause::kRequeue:
@@ -78,18 +79,16 @@ Decision decide(const EndFacts& facts) {
 
 int failures_in_row(const RunState& state) {
   int count = 0;
-  for (auto attempt = state.attempts.rbegin(); attempt != state.attempts.rend(); ++attempt) {
-    if (!attempt->ended) continue;
-    if (!counts_as_failure(*attempt->ended)) {
-      if (attempt->ended->outcome == AttemptOutcome::kFinished || attempt->ended->outcome == AttemptOutcome::kSaved)
-        return count;
-      continue;
-    }
-    const auto before = std::next(attempt);
-    const std::int64_t had =
-        before != state.attempts.rend() && before->ended ? before->ended->checkpoint_step : std::int64_t{-1};
-    if (attempt->ended->checkpoint_step > had) return count;
-    ++count;
+  std::int64_t newest = -1;
+  for (std::size_t i = 0; i < state.attempts.size(); ++i) {
+    const auto& ended = state.attempts[i].ended;
+    if (!ended) continue;
+    const bool good = ended->outcome == AttemptOutcome::kFinished || ended->outcome == AttemptOutcome::kSaved;
+    if (good || ended->checkpoint_step > newest)
+      count = 0;
+    else if (i >= state.settled_attempts && counts_as_failure(*ended))
+      ++count;
+    newest = std::max(newest, ended->checkpoint_step);
   }
   return count;
 }

@@ -37,8 +37,9 @@ struct Decision {
 };
 Decision decide(const EndFacts& facts);
 
-/// Attempts at the end of the record that failed or were lost and left no newer checkpoint than the one before them.
-/// Those that the machine took back (preemption, requeue, a node that died) or their user ended do not count.
+/// Attempts since the last one that saved, finished or left a newer checkpoint than all before it, and since the run
+/// was last held, paused or cancelled. Those that the machine took back (preemption, requeue, a node that died) or
+/// their user ended do not count.
 int failures_in_row(const RunState& state);
 
 }  // namespace stoa::cluster

@@ -162,12 +162,23 @@ struct Keep {
     state.attempts.push_back({event, std::nullopt});
     state.reason.clear();
   }
-  void operator()(const AttemptEnded& event) const { state.attempts.back().ended = event; }
+  void operator()(const AttemptEnded& event) const {
+    state.attempts.back().ended = event;
+    // Nothing is left to pause or cancel; a run that goes on for more steps must not stop for an old request.
+    if (event.outcome == AttemptOutcome::kFinished) state.asked.reset();
+  }
   void operator()(const UserAsked& event) const { state.asked = event; }
   void operator()(const NodeExcluded& event) const { state.excluded.push_back(event); }
-  void operator()(const RunHeld& event) const { state.reason = event.reason; }
-  void operator()(const RunPaused&) const { state.asked.reset(); }
-  void operator()(const RunCancelled&) const { state.asked.reset(); }
+  void operator()(const RunHeld& event) const {
+    state.reason = event.reason;
+    state.settled_attempts = state.attempts.size();
+  }
+  void operator()(const RunPaused&) const { stop(); }
+  void operator()(const RunCancelled&) const { stop(); }
+  void stop() const {
+    state.asked.reset();
+    state.settled_attempts = state.attempts.size();
+  }
 };
 
 std::int64_t to_ms(double unix_s) { return std::llround(unix_s * 1000); }

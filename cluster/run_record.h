@@ -67,6 +67,7 @@ struct RunState {
   std::string reason;               ///< of a held run
   std::vector<NodeExcluded> excluded;
   std::vector<Attempt> attempts;
+  std::size_t settled_attempts = 0;  ///< before the last hold, pause or cancel: who goes on knows of their failures
 
   /// The attempt that is running; null where none is.
   const Attempt* running() const { return phase == RunPhase::kRunning ? &attempts.back() : nullptr; }

@@ -22,9 +22,9 @@ std::filesystem::path state_folder() {
 RunRegistry::RunRegistry() : folder_(state_folder()) {}
 
 void RunRegistry::add(const std::filesystem::path& run) const {
-  const auto known = runs();
-  if (std::find(known.begin(), known.end(), run) != known.end()) return;
   try {
+    const auto known = runs();
+    if (std::find(known.begin(), known.end(), run) != known.end()) return;
     std::filesystem::create_directories(folder_);
     // A path may hold a newline: each is a line of JSON.
     AppendFile(folder_ / "runs").append(Json(run.string()).dump(-1, ' ', true, Json::error_handler_t::replace));
@@ -41,8 +41,11 @@ std::vector<std::filesystem::path> RunRegistry::runs() const {
   std::vector<std::filesystem::path> found;
   std::size_t at = 0;
   for (std::size_t end = text.find('\n'); end != std::string::npos; end = text.find('\n', at)) {
-    const Json line = parse_json(std::string_view(text).substr(at, end - at), file.string());
-    if (line.is_string()) found.emplace_back(line.get<std::string>());
+    try {
+      const Json line = parse_json(std::string_view(text).substr(at, end - at), file.string());
+      if (line.is_string()) found.emplace_back(line.get<std::string>());
+    } catch (const DataError&) {  // a line that someone spoilt takes nothing from the others
+    }
     at = end + 1;
   }
   return found;

@@ -19,7 +19,8 @@ class RunRegistry {
   /// Adds a run's directory, an absolute path; nothing where it is there already. Where the registry cannot be written
   /// nothing happens: the run has its own record.
   void add(const std::filesystem::path& run) const;
-  /// Directories in the order in which they were added; also those that are gone.
+  /// Directories in the order in which they were added; also those that are gone. Lines that hold
+  /// no path are passed over.
   std::vector<std::filesystem::path> runs() const;
 
   const std::filesystem::path& folder() const { return folder_; }

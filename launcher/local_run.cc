@@ -57,6 +57,15 @@ EndCause rehearsed_cause(DrillFault fault) {
   }
 }
 
+/// Nothing is at work that could still do what the run's user asked for: it is done, and the next start goes on.
+void settle_request(cluster::RunRecord& record, const Clock& clock) {
+  if (!record.state().asked) return;
+  if (record.state().asked->request == cluster::UserRequest::kCancel)
+    record.append(cluster::RunCancelled{clock.unix_s()});
+  else
+    record.append(cluster::RunPaused{clock.unix_s()});
+}
+
 }  // namespace
 
 void write_report(const RunDirectory& run, bool is_finished, std::FILE* out, Log& log) {
@@ -82,6 +91,7 @@ int run_locally(const RunRequest& request, std::FILE* out, std::FILE* progress, 
   begin_directory(run);
   cluster::RunRecord record(run.directory.events());
   close_open_attempt(run, record, cluster::EndCause::kUnknown);
+  settle_request(record, clock);
   if (is_finished(run, record.state())) {
     fmt::print(out, "{}: finished at step {} already; give it more training.steps to go on\n",
                run.directory.path.string(), run.experiment.training.steps);
@@ -105,7 +115,10 @@ int run_locally(const RunRequest& request, std::FILE* out, std::FILE* progress, 
     write_report(run.directory, end.ended.outcome == AttemptOutcome::kFinished, out, log);
     const bool is_rehearsed =
         end.ended.cause == rehearsed || (request.limit_s && end.ended.cause == EndCause::kTimeLimit);
-    if (!is_rehearsed || end.decision.next != cluster::NextStep::kNextJob) return conclude(run, end, out);
+    if (!is_rehearsed || end.decision.next != cluster::NextStep::kNextJob) {
+      settle_request(record, clock);
+      return conclude(run, end, out);
+    }
     view.say(fmt::format("{}: saved at step {}; the next job goes on", cause_name(end.ended.cause), end.ended.step));
   }
 }

@@ -25,7 +25,7 @@ RankWatch::RankWatch(std::int64_t ranks, const WatchRules& rules, double now_s)
     : ranks_(std::size_t(ranks)), rules_(rules), changed_s_(now_s) {}
 
 void RankWatch::greet(const RankGreeting& greeting, double now_s) {
-  if (greeting.rank >= std::ssize(ranks_)) return;
+  if (!has(greeting.rank)) return;
   Rank& rank = ranks_[std::size_t(greeting.rank)];
   if (rank.heard_s < 0) ++greeted_;
   rank.host = greeting.host;
@@ -34,7 +34,7 @@ void RankWatch::greet(const RankGreeting& greeting, double now_s) {
 }
 
 void RankWatch::hear(std::int64_t number, const Heartbeat& beat, double now_s) {
-  if (number < 0 || number >= std::ssize(ranks_)) return;
+  if (!has(number)) return;
   Rank& rank = ranks_[std::size_t(number)];
   rank.heard_s = now_s;
   if (beat.changes != rank.last.changes) rank.changed_s = changed_s_ = now_s;
@@ -51,6 +51,10 @@ void RankWatch::hear(std::int64_t number, const Heartbeat& beat, double now_s) {
     rank.waits += beat.waiting.empty() ? 0 : 1;
   }
   rank.last = beat;
+}
+
+std::string RankWatch::host_of(std::int64_t rank) const {
+  return has(rank) && !ranks_[std::size_t(rank)].host.empty() ? ranks_[std::size_t(rank)].host : "?";
 }
 
 std::optional<double> RankWatch::median_step_s() const {
@@ -86,7 +90,7 @@ std::optional<RankWatch::Hang> RankWatch::hang(double now_s) const {
                               : rank.last.waiting.empty() ? "in no collective"
                                                           : fmt::format("waits for {} for {}", rank.last.waiting,
                                                                         format_duration(rank.last.waiting_s));
-    found.text += fmt::format("rank {} on {}: {}, step {}, {}\n", i, rank.host.empty() ? "?" : rank.host,
+    found.text += fmt::format("rank {} on {}: {}, step {}, {}\n", i, host_of(std::int64_t(i)),
                               trainer::phase_name(rank.last.phase), rank.last.step, state);
   }
   if (ranks_.size() > kRanksTold) found.text += fmt::format("and {} more\n", ranks_.size() - kRanksTold);

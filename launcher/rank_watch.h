@@ -41,10 +41,11 @@ class RankWatch {
   std::int64_t greeted() const { return greeted_; }
   /// The farthest.
   std::int64_t step() const { return step_; }
-  std::string host_of(std::int64_t rank) const { return ranks_[std::size_t(rank)].host; }
+  /// "?" of a rank that has not greeted, or is none of this run.
+  std::string host_of(std::int64_t rank) const;
   /// Whether its last word was that it ends.
   bool is_ending(std::int64_t rank) const {
-    return ranks_[std::size_t(rank)].last.phase == trainer::LoopPhase::kEnding;
+    return has(rank) && ranks_[std::size_t(rank)].last.phase == trainer::LoopPhase::kEnding;
   }
 
   /// Two builds at once: "rank 3 on node2 is another build than rank 0 on node1".
@@ -70,6 +71,8 @@ class RankWatch {
     int beats = 0;  ///< in steps, of the window
     int waits = 0;  ///< of them in a collective
   };
+
+  bool has(std::int64_t rank) const { return rank >= 0 && rank < std::ssize(ranks_); }
 
   std::vector<Rank> ranks_;
   WatchRules rules_;

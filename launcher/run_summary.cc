@@ -129,6 +129,14 @@ Cache read_cache(const std::filesystem::path& file) {
   return cache;
 }
 
+/// Whether a job in this state will never run again (squeue(1), JOB STATE CODES). What is none of these Slurm still
+/// has: suspended, held, signalled, or a state that is not known here.
+bool has_ended(std::string_view state) {
+  constexpr std::string_view kEnds[] = {"BOOT_FAIL", "CANCELLED",     "COMPLETED", "DEADLINE", "FAILED",
+                                        "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "REVOKED",  "TIMEOUT"};
+  return std::find(std::begin(kEnds), std::end(kEnds), state) != std::end(kEnds);
+}
+
 std::string clock_text(double unix_s) {
   const auto whole = static_cast<std::time_t>(unix_s);
   std::tm parts{};
@@ -256,6 +264,8 @@ std::string state_text(const RunSummary& run, const JobViews& jobs) {
     }
     if (job.state == "RUNNING") return run.phase == "running" ? "running" : "starting";
     if (job.state == "COMPLETING") return "ending";
+    if (job.state == "CONFIGURING") return "starting";
+    if (!has_ended(job.state)) return fmt::format("{}: job {} {}", run.phase, job.id, job.state);
     return fmt::format("lost: job {} {}", job.id, job.state);
   }
   if (const auto ended = jobs.ended.find(run.job); ended != jobs.ended.end())

@@ -28,8 +28,8 @@ using ErrorCode = boost::system::error_code;
 
 constexpr auto kTick = std::chrono::milliseconds(250);
 constexpr auto kKillAfter = std::chrono::seconds(5);
-/// For the others to tell what they know of a rank that is gone.
-constexpr auto kAfterLoss = std::chrono::seconds(1);
+/// For a rank whose line broke to come back on another; for the others to tell what they know of one that is gone.
+constexpr auto kAfterLoss = std::chrono::milliseconds(2500);
 constexpr double kLookEvery_s = 1;
 constexpr std::int64_t kBindingsTold = 64;
 constexpr double kTellStragglerEvery_s = 600;
@@ -88,6 +88,7 @@ class Supervision {
     context_.run();
     if (!lines_.rest().empty()) events_.line(lines_.rest());
     end_.process = process_.wait();
+    close();
     return end_;
   }
 
@@ -107,6 +108,10 @@ class Supervision {
 
   void heard_signal(const ErrorCode& error, int number) {
     if (error) return;
+    if (closed_) {  // the next attempt's
+      ::raise(number);
+      return;
+    }
     ask({.request = StopRequest::kSave,
          .cause = cluster::EndCause::kSignal,
          .signal = number,
@@ -116,7 +121,7 @@ class Supervision {
 
   void read_output() {
     output_.async_read_some(asio::buffer(bytes_), [this](const ErrorCode& error, std::size_t got) {
-      if (error == asio::error::operation_aborted) return;
+      if (closed_ || error == asio::error::operation_aborted) return;
       if (error) return close_output();
       lines_.append({bytes_.data(), got});
       while (const auto line = lines_.next()) events_.line(*line);
@@ -133,6 +138,10 @@ class Supervision {
 
   void greet(const RankGreeting& greeting) {
     watch_.greet(greeting, clock_.monotonic_s());
+    if (kill_at_ && greeting.rank == lost_) {  // only its line had broken
+      kill_at_.reset();
+      end_.gone_text.clear();
+    }
     if (greeting.rank < kBindingsTold && allocation_.outlive_each_other())
       events_.told(fmt::format("rank {} on {}: {}", greeting.rank, greeting.host, greeting.binding));
     if (const auto defect = watch_.build_defect(); defect && end_.build_defect.empty()) {
@@ -144,6 +153,7 @@ class Supervision {
   /// A rank that failed has written its story before its line breaks; one that was killed has none.
   void lose(std::int64_t rank) {
     if (watch_.is_ending(rank) || !end_.gone_text.empty()) return;
+    lost_ = rank;
     end_.gone_text = fmt::format("rank {} on {} is gone", rank, watch_.host_of(rank));
     if (allocation_.outlive_each_other()) kill_at_ = std::chrono::steady_clock::now() + kAfterLoss;
   }
@@ -164,15 +174,24 @@ class Supervision {
     }
     tick_.expires_after(kTick);
     tick_.async_wait([this](const ErrorCode& cancelled) {
-      if (!cancelled) tick();
+      if (!cancelled && !closed_) tick();
     });
   }
 
   void finish() {
     close_output();
+    context_.stop();
+  }
+
+  /// Handlers that are ready, and those that are cancelled here, run once more while what they point to is still there.
+  void close() {
+    closed_ = true;
     ErrorCode ignored;
     signals_.cancel(ignored);
-    context_.stop();
+    hub_.close();
+    context_.restart();
+    context_.poll();
+    context_.restart();
   }
 
   void look(double now_s) {
@@ -262,6 +281,8 @@ class Supervision {
   bool limit_heard_ = false;
   bool killing_ = false;
   bool forced_ = false;
+  std::int64_t lost_ = -1;
+  bool closed_ = false;
   std::optional<std::chrono::steady_clock::time_point> kill_at_;
   std::chrono::steady_clock::time_point force_at_;
 };
@@ -282,13 +303,7 @@ AttemptRunner::~AttemptRunner() = default;
 
 AttemptEnd AttemptRunner::run(Allocation& allocation, RankLaunch launch, const AttemptRules& rules,
                               const AttemptEvents& events, const Clock& clock) {
-  AttemptEnd end =
-      Supervision(state_->context, state_->signals, allocation, std::move(launch), rules, events, clock).run();
-  // What was under way is cancelled: its handlers run once more, and see it.
-  state_->context.restart();
-  state_->context.poll();
-  state_->context.restart();
-  return end;
+  return Supervision(state_->context, state_->signals, allocation, std::move(launch), rules, events, clock).run();
 }
 
 }  // namespace stoa::launcher

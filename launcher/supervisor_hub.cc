@@ -1,5 +1,6 @@
 #include "stoa/launcher/supervisor_hub.h"
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/ip/v6_only.hpp>
@@ -68,11 +69,11 @@ SupervisorHub::~SupervisorHub() = default;
 
 void SupervisorHub::accept() {
   acceptor_.async_accept([this](const ErrorCode& error, tcp::socket socket) {
-    if (error == boost::asio::error::operation_aborted) return;
+    if (closed_ || error == boost::asio::error::operation_aborted) return;
     if (error) {  // too many descriptors, for one: later there may be room
       accept_timer_.expires_after(std::chrono::milliseconds(100));
       accept_timer_.async_wait([this](const ErrorCode& cancelled) {
-        if (!cancelled) accept();
+        if (!cancelled && !closed_) accept();
       });
       return;
     }
@@ -91,7 +92,7 @@ void SupervisorHub::accept() {
 void SupervisorHub::read(std::uint64_t number) {
   Line& line = *lines_.at(number);
   line.socket.async_read_some(boost::asio::buffer(line.in), [this, number](const ErrorCode& error, std::size_t bytes) {
-    if (error == boost::asio::error::operation_aborted) return;
+    if (closed_ || error == boost::asio::error::operation_aborted) return;
     take(number, error ? 0 : bytes);
   });
 }
@@ -110,7 +111,9 @@ void SupervisorHub::take(std::uint64_t number, std::size_t bytes) {
     if (!line.channel.is_open()) --strangers_;
     const std::int64_t rank = line.rank;
     lines_.erase(found);
-    if (rank >= 0) events_.gone(rank);
+    const bool came_back =
+        std::any_of(lines_.begin(), lines_.end(), [&](const auto& each) { return each.second->rank == rank; });
+    if (rank >= 0 && !came_back) events_.gone(rank);
     return;
   }
   if (!was_open && line.channel.is_open() && stop_ordered_)
@@ -142,7 +145,7 @@ void SupervisorHub::write(std::uint64_t number, Line& line) {
   line.waiting.clear();
   boost::asio::async_write(line.socket, boost::asio::buffer(line.out),
                            [this, number](const ErrorCode& error, std::size_t) {
-                             if (error) return;
+                             if (closed_ || error) return;
                              const auto found = lines_.find(number);
                              if (found == lines_.end()) return;
                              found->second->out.clear();
@@ -156,16 +159,26 @@ void SupervisorHub::order_all(SupervisorOrder order) {
     if (line->channel.is_open()) send(number, *line, line->channel.seal(encode(order)));
 }
 
+void SupervisorHub::close() {
+  closed_ = true;
+  ErrorCode ignored;
+  acceptor_.close(ignored);
+  accept_timer_.cancel();
+  sweep_timer_.cancel();
+  lines_.clear();
+}
+
 void SupervisorHub::sweep() {
   const auto now = std::chrono::steady_clock::now();
   for (auto each = lines_.begin(); each != lines_.end();) {
-    const bool is_stranger = !each->second->channel.is_open() && now - each->second->since > kProofTime;
-    if (is_stranger) --strangers_;
+    // An opening may be an overheard one: only the greeting, under the key of both nonces, proves something.
+    const bool is_stranger = each->second->rank < 0 && now - each->second->since > kProofTime;
+    if (is_stranger && !each->second->channel.is_open()) --strangers_;
     each = is_stranger ? lines_.erase(each) : std::next(each);
   }
   sweep_timer_.expires_after(std::chrono::seconds(1));
   sweep_timer_.async_wait([this](const ErrorCode& cancelled) {
-    if (!cancelled) sweep();
+    if (!cancelled && !closed_) sweep();
   });
 }
 

@@ -25,6 +25,7 @@ class SupervisorHub {
   /// Listens on every address of this machine, on a port that the system chooses. `attempt`: greetings of another one
   /// are not let in. ResourceError where no port can be had. Borrows the context.
   SupervisorHub(boost::asio::io_context& context, std::string secret, std::string attempt, Events events);
+  /// REQUIRES: the context runs no handler any more, or has run all that were ready since close().
   ~SupervisorHub();
   SupervisorHub(const SupervisorHub&) = delete;
   SupervisorHub& operator=(const SupervisorHub&) = delete;
@@ -32,6 +33,8 @@ class SupervisorHub {
   int port() const { return port_; }
   /// To all ranks that are connected and to those that will be.
   void order_all(SupervisorOrder order);
+  /// Closes all lines and listens no more. Handlers that were ready do nothing from now on: run them before the end.
+  void close();
 
  private:
   struct Line;
@@ -58,6 +61,7 @@ class SupervisorHub {
   std::unordered_map<std::uint64_t, std::unique_ptr<Line>> lines_;
   std::size_t strangers_ = 0;
   bool stop_ordered_ = false;
+  bool closed_ = false;
 };
 
 }  // namespace stoa::launcher

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <fstream>
 
 #include "stoa/base/error.h"
@@ -19,11 +20,12 @@ namespace {
 
 using testing::HasSubstr;
 
-/// Writes a start line and steps 1 to 3, then does what `ending` says.
+/// Writes a start line and steps 1 to 3, then does what `ending` says. Asked to save, it does.
 constexpr const char* kRanks = R"(
 run=$(dirname "$0"); attempt=$1; ending=$2
 say() { echo "$1" | tee -a "$run/metrics.jsonl"; }
 report() { echo "{\"version\":1,\"attempt\":\"$attempt\",\"kind\":\"$1\",\"step\":$2,\"checkpoint\":\"\",\"error_kind\":\"$3\",\"message\":\"$4\",\"energy_j\":${5-12.5},\"time\":1764000009}" >"$run/outcome.json"; }
+trap 'report saved 3 "" ""; exit 0' USR2
 say "{\"kind\":\"start\",\"step\":0,\"attempt\":\"$attempt\",\"ranks\":1,\"threads_per_rank\":1,\"isa\":\"plain\",\"parameters\":1000,\"time\":1764000000,\"host\":\"h\"}"
 for s in 1 2 3; do
   say "{\"kind\":\"step\",\"step\":$s,\"steps\":3,\"loss\":2.5,\"gradient_norm\":1,\"parameter_norm\":1,\"learning_rate\":1e-4,\"consumed_tokens\":$s,\"step_s\":0.1,\"tokens_per_s\":10,\"model_flops_utilisation\":0.4,\"peak_gflops\":5,\"resident_bytes\":1,\"energy_j\":$s,\"energy_source\":\"modelled\",\"skipped\":\"\",\"attempt\":\"$attempt\",\"time\":176400000$s}"
@@ -33,9 +35,26 @@ finish) report finished 3 "" "" ;;
 diverge) report failed 0 numeric "the loss was not finite 11 times in a row" 0 ;;
 die) exit 137 ;;
 full) exit 6 ;;
-obey) trap 'report saved 3 "" ""; exit 0' USR2; kill -INT $PPID; for i in $(seq 1000); do sleep 0.01; done ;;
+obey) kill -INT $PPID; for i in $(seq 1000); do sleep 0.01; done ;;
+wait) for i in $(seq 1000); do sleep 0.01; done ;;
+linger) for i in $(seq 70); do sleep 0.01; done; report finished 3 "" "" ;;
+switch) touch "$run/stop"; for i in $(seq 1000); do sleep 0.01; done ;;
+pause | cancel)
+  echo "{\"event\":\"asked\",\"time\":1764000007,\"request\":\"$ending\",\"user\":\"alice\"}" >>"$run/events.jsonl"
+  for i in $(seq 1000); do sleep 0.01; done ;;
 esac
 )";
+
+/// Goes so many times as fast as the machine's.
+class FastClock final : public Clock {
+ public:
+  double monotonic_s() const override { return 33 * system_.monotonic_s(); }
+  double unix_s() const override { return 1764000000 + monotonic_s() - began_s_; }
+
+ private:
+  SystemClock system_;
+  double began_s_ = 33 * SystemClock().monotonic_s();
+};
 
 class LocalRunTest : public testing::Test {
  protected:
@@ -56,16 +75,22 @@ class LocalRunTest : public testing::Test {
         "0.1}}\ntraining: {{steps: 3, global_batch: 1}}\n",
         folder_.string());
   }
-  ~LocalRunTest() override { std::filesystem::remove_all(folder_); }
+  ~LocalRunTest() override {
+    ::unsetenv("XDG_STATE_HOME");
+    std::filesystem::remove_all(folder_);
+  }
 
+  using Ending = std::function<std::string(const std::string& attempt)>;
   int run(const std::string& ending, const std::vector<std::string>& overrides = {}) {
-    const RunRequest request{
-        .experiment_file = folder_ / "a.yaml", .overrides = overrides, .ranks = [&](const RankCommand& command) {
-          const std::string script = (command.spec.parent_path() / "ranks.sh").string();
-          std::ofstream(script) << kRanks;
-          return ProcessSettings{.argv = {"/bin/sh", script, command.attempt, ending}, .environment = {}};
-        }};
-    const FakeClock clock(1764000000);
+    return run(FakeClock(1764000000), [&](const std::string&) { return ending; }, {.overrides = overrides});
+  }
+  int run(const Clock& clock, const Ending& ending, RunRequest request = {}) {
+    request.experiment_file = folder_ / "a.yaml";
+    request.ranks = [&](const RankCommand& command) {
+      const std::string script = (command.spec.parent_path() / "ranks.sh").string();
+      std::ofstream(script) << kRanks;
+      return ProcessSettings{.argv = {"/bin/sh", script, command.attempt, ending(command.attempt)}, .environment = {}};
+    };
     std::FILE* out = std::fopen((folder_ / "out").c_str(), "w");
     const std::unique_ptr<std::FILE, int (*)(std::FILE*)> owner(out, std::fclose);
     return run_locally(request, out, out, clock);
@@ -142,6 +167,50 @@ TEST_F(LocalRunTest, AsksTheRanksToSaveOnTheFirstInterrupt) {
   EXPECT_EQ(run("obey"), kExitSaved);
   EXPECT_THAT(said(), HasSubstr("saving, then stopping; again to stop at once"));
   EXPECT_EQ(state().phase, cluster::RunPhase::kSaved);
+}
+
+TEST_F(LocalRunTest, RehearsesATimeLimitInTwoJobsAndFinishesInTheThird) {
+  const auto ending = [](const std::string& attempt) { return attempt == "3" ? "finish" : "wait"; };
+  EXPECT_EQ(run(FastClock(), ending, {.limit_s = 44, .warning_s = 7}), kExitFinished);
+  EXPECT_THAT(said(), HasSubstr("time limit: saved at step 3; the next job goes on"));
+  EXPECT_THAT(said(), HasSubstr("finished at step 3"));
+  const cluster::RunState life = state();
+  EXPECT_EQ(life.phase, cluster::RunPhase::kFinished);
+  ASSERT_EQ(life.attempts.size(), 3U);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(life.attempts[i].ended->outcome, cluster::AttemptOutcome::kSaved);
+    EXPECT_EQ(life.attempts[i].ended->cause, cluster::EndCause::kTimeLimit);
+    // Not before the warning.
+    EXPECT_GE(life.attempts[i].ended->time - life.attempts[i].started.time, 44 - 7);
+  }
+  EXPECT_EQ(life.attempts[2].ended->cause, cluster::EndCause::kNone);
+}
+
+TEST_F(LocalRunTest, TheSwitchFileStopsARunAndSaysSo) {
+  EXPECT_EQ(run(FastClock(), [](const std::string&) { return "switch"; }), kExitSaved);
+  EXPECT_EQ(state().attempts.at(0).ended->cause, cluster::EndCause::kSwitchFile);
+  EXPECT_EQ(state().phase, cluster::RunPhase::kSaved);
+}
+
+TEST_F(LocalRunTest, ARequestOfItsUserStopsARunOnce) {
+  EXPECT_EQ(run(FastClock(), [](const std::string&) { return "pause"; }), kExitSaved);
+  EXPECT_EQ(state().attempts.at(0).ended->cause, cluster::EndCause::kPause);
+  EXPECT_EQ(state().phase, cluster::RunPhase::kPaused);
+  EXPECT_EQ(run(FastClock(), [](const std::string&) { return "cancel"; }), kExitSaved);
+  EXPECT_EQ(state().attempts.at(1).ended->cause, cluster::EndCause::kCancel);
+  EXPECT_EQ(state().phase, cluster::RunPhase::kCancelled);
+  EXPECT_EQ(run(FastClock(), [](const std::string&) { return "linger"; }), kExitFinished);
+  EXPECT_EQ(state().attempts.size(), 3U);
+}
+
+TEST_F(LocalRunTest, ARequestToAnAttemptThatDiedStopsNoLaterOne) {
+  EXPECT_THROW(run("die"), Error);
+  std::string log = read_text_file(run_.events());
+  log.resize(log.rfind('\n', log.size() - 2) + 1);  // as if Stoa had been killed, too
+  std::ofstream(run_.events(), std::ios::trunc) << log;
+  cluster::RunRecord(run_.events()).append(cluster::UserAsked{1764000011, cluster::UserRequest::kPause, "alice"});
+  EXPECT_EQ(run(FastClock(), [](const std::string&) { return "linger"; }), kExitFinished);
+  EXPECT_EQ(state().attempts.size(), 2U);
 }
 
 TEST_F(LocalRunTest, RefusesToGoOnWithAnotherModelAndAllowsMoreSteps) {

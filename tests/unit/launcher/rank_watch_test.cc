@@ -3,170 +3,310 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "stoa/launcher/node_check.h"
+#include "stoa/base/clock.h"
 
 namespace stoa::launcher {
 namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
 using trainer::LoopPhase;
 
-constexpr int kRanks = 3;
+constexpr double kStep_s = 2;
+/// 3 median steps and 3 s of slack.
+constexpr double kAllowed_s = 3 * kStep_s + 3;
 
-/// Three ranks on two nodes that make a step each two seconds.
-class WatchTest : public testing::Test {
- protected:
-  WatchTest() {
-    for (int rank = 0; rank < kRanks; ++rank)
-      watch_.greet({.rank = rank, .attempt = "1", .host = rank < 2 ? "node1" : "node2", .build = "b"}, now_);
+/// Ranks on a clock of their own; two on a node.
+class Ranks {
+ public:
+  explicit Ranks(std::int64_t count, const WatchRules& rules = {})
+      : count_(count), watch_(count, rules, clock_.monotonic_s()), beats_(std::size_t(count)) {}
+
+  void greet(const std::string& build = "digest") {
+    for (std::int64_t rank = 0; rank < count_; ++rank)
+      watch_.greet({.rank = rank, .host = host(rank), .build = build}, now());
   }
-  void beat(int rank, LoopPhase phase, const std::string& waiting = "") {
-    watch_.hear(rank, {.phase = phase, .step = step_, .changes = changes_, .step_s = 2, .waiting = waiting}, now_);
+  void say(std::int64_t rank) { watch_.hear(rank, beats_[std::size_t(rank)], now()); }
+  void say() {
+    for (std::int64_t rank = 0; rank < count_; ++rank) say(rank);
   }
-  void make_steps(int count) {
-    for (int i = 0; i < count; ++i) {
-      now_ += 2;
-      ++step_;
-      ++changes_;
-      for (int rank = 0; rank < kRanks; ++rank) beat(rank, LoopPhase::kTraining);
+  void enter(LoopPhase phase) {
+    for (Heartbeat& beat : beats_) {
+      beat.phase = phase;
+      ++beat.changes;
     }
+    say();
   }
+  void step() {
+    clock_.tick(kStep_s);
+    for (Heartbeat& beat : beats_) {
+      ++beat.step;
+      ++beat.changes;
+      beat.step_s = kStep_s;
+    }
+    say();
+  }
+  /// Greeted, and with a median.
+  void train() {
+    greet();
+    enter(LoopPhase::kTraining);
+    for (int i = 0; i < 7; ++i) step();
+  }
+  /// All go on speaking for so long, without a change.
+  void stand_still(double seconds) {
+    clock_.tick(seconds);
+    say();
+  }
+  void wait_in(const std::string& collective) {
+    for (Heartbeat& beat : beats_) beat.waiting = collective;
+  }
+  std::optional<RankWatch::Hang> hang() const { return watch_.hang(now()); }
+  double now() const { return clock_.monotonic_s(); }
+  Heartbeat& beat(std::int64_t rank) { return beats_[std::size_t(rank)]; }
+  RankWatch& watch() { return watch_; }
+  FakeClock& clock() { return clock_; }
+  static std::string host(std::int64_t rank) { return "node" + std::to_string(rank / 2 + 1); }
 
-  double now_ = 1000;
-  std::int64_t step_ = 0;
-  std::uint64_t changes_ = 0;
-  RankWatch watch_{kRanks, {.steps = 3, .slack_s = 3, .silence_s = 4, .patience_s = 900}, 1000};
+ private:
+  std::int64_t count_;
+  FakeClock clock_;
+  RankWatch watch_;
+  std::vector<Heartbeat> beats_;
 };
 
-TEST_F(WatchTest, AHangIsThreeMediansAndTheSlackWithoutAnyChange) {
-  make_steps(5);
-  EXPECT_EQ(watch_.median_step_s(), 2);
-  const double still_since = now_;
-  for (; now_ <= still_since + 9; now_ += 1) {
-    beat(0, LoopPhase::kTraining, "all_reduce gradients");
-    beat(1, LoopPhase::kTraining, "all_reduce gradients");
-    EXPECT_FALSE(watch_.hang(now_)) << now_ - still_since;
+TEST(RankWatch, AHangIsOneOnlyAfterThreeMediansAndTheSlack) {
+  Ranks ranks(3);
+  ranks.train();
+  ASSERT_EQ(ranks.watch().median_step_s(), kStep_s);
+  ranks.stand_still(kAllowed_s);
+  EXPECT_FALSE(ranks.hang());
+  ranks.stand_still(0.125);
+  ASSERT_TRUE(ranks.hang());
+  EXPECT_EQ(ranks.hang()->still_s, kAllowed_s + 0.125);
+}
+
+TEST(RankWatch, RanksWhoseNumbersChangeDoNotHangHoweverSlowTheyAre) {
+  Ranks ranks(3);
+  ranks.train();
+  for (int i = 0; i < 333; ++i) {
+    ranks.clock().tick(kAllowed_s - 0.5);
+    ++ranks.beat(i % 3).changes;
+    ranks.say();
+    ASSERT_FALSE(ranks.hang()) << i;
   }
-  now_ = still_since + 9.5;
-  const auto hang = watch_.hang(now_);
+}
+
+TEST(RankWatch, ARankThatIsSilentIsTheCulprit) {
+  Ranks ranks(3);
+  ranks.train();
+  ranks.wait_in("all_reduce gradients in the data group");
+  ranks.clock().tick(kAllowed_s + 1);
+  ranks.say(0);
+  ranks.say(1);
+  const auto hang = ranks.hang();
   ASSERT_TRUE(hang);
   EXPECT_THAT(hang->culprits, ElementsAre(2));
   EXPECT_EQ(hang->summary, "rank 2 on node2 is silent while 2 others wait");
-  EXPECT_THAT(hang->text, HasSubstr("rank 0 on node1: training, step 5, waits for all_reduce gradients"));
+  EXPECT_THAT(hang->text, HasSubstr("rank 2 on node2: training, step 7, silent for 10"));
+  EXPECT_THAT(hang->text, HasSubstr("rank 0 on node1: training, step 7, waits for all_reduce gradients"));
 }
 
-TEST_F(WatchTest, ARankThatWorksWhileTheOthersWaitIsTheCulprit) {
-  make_steps(5);
-  for (int i = 0; i < 10; ++i) {
-    now_ += 1;
-    beat(0, LoopPhase::kTraining, "x");
-    beat(1, LoopPhase::kTraining);
-    beat(2, LoopPhase::kTraining, "x");
-  }
-  const auto hang = watch_.hang(now_);
+TEST(RankWatch, ARankInNoCollectiveWhileOthersWaitIsTheCulprit) {
+  Ranks ranks(5);
+  ranks.train();
+  ranks.wait_in("all_reduce gradients in the data group");
+  ranks.beat(1).waiting = "";
+  ranks.beat(4).waiting = "";
+  ranks.stand_still(kAllowed_s + 1);
+  const auto hang = ranks.hang();
   ASSERT_TRUE(hang);
-  EXPECT_THAT(hang->culprits, ElementsAre(1));
-  EXPECT_THAT(hang->summary, HasSubstr("is in no collective while 2 others wait"));
+  EXPECT_THAT(hang->culprits, ElementsAre(1, 4));
+  EXPECT_EQ(hang->summary, "rank 1 on node1 and 1 more is in no collective while 3 others wait");
+  EXPECT_THAT(hang->text, HasSubstr("rank 4 on node3: training, step 7, in no collective"));
 }
 
-TEST_F(WatchTest, ASlowStepInWhichSomethingChangesIsNoHang) {
-  make_steps(5);
-  for (int i = 0; i < 60; ++i) {
-    now_ += 1;
-    changes_ += i % 5 == 0 ? 1 : 0;
-    for (int rank = 0; rank < kRanks; ++rank) beat(rank, LoopPhase::kTraining, "x");
-    EXPECT_FALSE(watch_.hang(now_));
+TEST(RankWatch, WhereAllDoTheSameNobodyIsTheCulprit) {
+  for (const char* waiting : {"", "all_gather weights"}) {
+    Ranks ranks(3);
+    ranks.train();
+    ranks.wait_in(waiting);
+    ranks.stand_still(kAllowed_s + 1);
+    const auto hang = ranks.hang();
+    ASSERT_TRUE(hang);
+    EXPECT_THAT(hang->culprits, IsEmpty());
+    EXPECT_EQ(hang->summary, "all 3 ranks stand still for 10 s");
   }
 }
 
-TEST_F(WatchTest, LoadingAndEvaluatingHavePatience) {
-  EXPECT_FALSE(watch_.hang(now_ + 899));  // no step yet
-  EXPECT_TRUE(watch_.hang(now_ + 901));
-  make_steps(5);
-  for (int rank = 0; rank < kRanks; ++rank) beat(rank, LoopPhase::kEvaluating);
-  EXPECT_FALSE(watch_.hang(now_ + 100));
+TEST(RankWatch, BeforeThereIsAMedianItIsPatient) {
+  Ranks ranks(3);
+  ranks.greet();
+  ranks.enter(LoopPhase::kTraining);
+  ranks.stand_still(900);
+  EXPECT_FALSE(ranks.hang());
+  ranks.stand_still(0.125);
+  EXPECT_TRUE(ranks.hang());
 }
 
-TEST_F(WatchTest, ADeadlineThatPassesAboutAsSoonIsWaitedFor) {
-  RankWatch watch(1, {.steps = 3, .slack_s = 3, .deadline_s = 10}, 0);
-  watch.greet({.rank = 0}, 0);
-  for (int step = 1; step <= 5; ++step)
-    watch.hear(0, {.phase = LoopPhase::kTraining, .step = step, .changes = std::uint64_t(step), .step_s = 2}, step);
-  EXPECT_FALSE(watch.hang(5 + 12.9));
-  EXPECT_TRUE(watch.hang(5 + 13.1));
-}
-
-TEST_F(WatchTest, TwoBuildsAreNamedWithTheirNodes) {
-  EXPECT_FALSE(watch_.build_defect());
-  watch_.greet({.rank = 2, .attempt = "1", .host = "node2", .build = "other"}, now_);
-  EXPECT_THAT(*watch_.build_defect(), HasSubstr("rank 2 on node2 runs another build"));
-}
-
-TEST_F(WatchTest, ANodeOnWhichNobodyWaitsIsTheSlowOne) {
-  for (int i = 0; i < 60; ++i) {
-    now_ += 1;
-    ++changes_;
-    beat(0, LoopPhase::kTraining, i % 10 < 6 ? "x" : "");
-    beat(1, LoopPhase::kTraining, i % 10 < 6 ? "x" : "");
-    beat(2, LoopPhase::kTraining);
+TEST(RankWatch, OutsideOfStepsItIsPatientTooEvenWithOneRankThere) {
+  for (const LoopPhase phase : {LoopPhase::kEvaluating, LoopPhase::kSaving, LoopPhase::kEnding, LoopPhase::kStarting}) {
+    Ranks ranks(3, {.patience_s = 77});
+    ranks.train();
+    ranks.beat(1).phase = phase;
+    ++ranks.beat(1).changes;
+    ranks.say(1);
+    ranks.stand_still(77);
+    EXPECT_FALSE(ranks.hang());
+    ranks.stand_still(0.125);
+    EXPECT_TRUE(ranks.hang());
   }
-  const auto slow = watch_.straggler();
+}
+
+TEST(RankWatch, ARankThatNeverCameIsNamedAfterThePatience) {
+  Ranks ranks(3, {.patience_s = 77});
+  ranks.watch().greet({.rank = 0, .host = "node1", .build = "d"}, ranks.now());
+  EXPECT_EQ(ranks.watch().greeted(), 1);
+  ranks.clock().tick(77.5);
+  ranks.say(0);
+  const auto hang = ranks.hang();
+  // A first heartbeat with no change is no progress.
+  ASSERT_TRUE(hang);
+  EXPECT_THAT(hang->culprits, ElementsAre(1, 2));
+  EXPECT_THAT(hang->summary, HasSubstr("rank 1 on ? and 1 more is silent"));
+  EXPECT_THAT(hang->text, HasSubstr("rank 2 on ?: starting, step 0, never came"));
+}
+
+TEST(RankWatch, ACollectivesDeadlineThatPassesAboutAsSoonIsWaitedFor) {
+  const std::vector<std::pair<double, double>> allowed_with_deadline = {{1e9, kAllowed_s},
+                                                                        {kAllowed_s + 3, kAllowed_s},
+                                                                        {kAllowed_s + 2.5, kAllowed_s + 5.5},
+                                                                        {kAllowed_s, kAllowed_s + 3},
+                                                                        {5, 8}};
+  for (const auto& [deadline_s, allowed_s] : allowed_with_deadline) {
+    Ranks ranks(3, {.deadline_s = deadline_s});
+    ranks.train();
+    ranks.stand_still(allowed_s);
+    EXPECT_FALSE(ranks.hang()) << deadline_s;
+    ranks.stand_still(0.125);
+    EXPECT_TRUE(ranks.hang()) << deadline_s;
+  }
+}
+
+TEST(RankWatch, OneSlowStepDoesNotMoveTheMedian) {
+  Ranks ranks(3);
+  ranks.train();
+  ++ranks.beat(0).step;
+  ranks.beat(0).step_s = 333;
+  ranks.say(0);
+  EXPECT_EQ(ranks.watch().median_step_s(), kStep_s);
+  EXPECT_EQ(ranks.watch().step(), 8);
+}
+
+TEST(RankWatch, TheTextTellsOfTheFirst64Ranks) {
+  Ranks ranks(67);
+  ranks.train();
+  ranks.stand_still(kAllowed_s + 1);
+  const auto hang = ranks.hang();
+  ASSERT_TRUE(hang);
+  EXPECT_EQ(std::count(hang->text.begin(), hang->text.end(), '\n'), 65);
+  EXPECT_THAT(hang->text, testing::EndsWith("and 3 more\n"));
+}
+
+TEST(RankWatch, ANumberThatIsNoRankOfTheRunIsPassedOver) {
+  Ranks ranks(3);
+  ranks.train();
+  ranks.watch().greet({.rank = 3, .host = "node9", .build = "other"}, ranks.now());
+  for (const std::int64_t number : {std::int64_t{-1}, std::int64_t{3}, std::int64_t{1} << 60}) {
+    ranks.watch().hear(number, {.step = 99}, ranks.now());
+    EXPECT_FALSE(ranks.watch().is_ending(number));
+    EXPECT_EQ(ranks.watch().host_of(number), "?");
+  }
+  EXPECT_EQ(ranks.watch().step(), 7);
+  EXPECT_EQ(ranks.watch().greeted(), 3);
+  EXPECT_FALSE(ranks.watch().build_defect());
+}
+
+TEST(RankWatch, ARankThatGreetsAgainIsCountedOnceAndKeepsItsPlace) {
+  Ranks ranks(3);
+  ranks.train();
+  ranks.greet();
+  EXPECT_EQ(ranks.watch().greeted(), 3);
+  EXPECT_EQ(ranks.watch().host_of(2), "node2");
+  ranks.beat(2).phase = LoopPhase::kEnding;
+  ranks.say(2);
+  EXPECT_TRUE(ranks.watch().is_ending(2));
+  EXPECT_FALSE(ranks.watch().is_ending(1));
+}
+
+TEST(RankWatch, TwoBuildsAtOnceAreADefect) {
+  Ranks ranks(3);
+  ranks.greet();
+  EXPECT_FALSE(ranks.watch().build_defect());
+  ranks.watch().greet({.rank = 2, .host = "node2", .build = "older"}, ranks.now());
+  EXPECT_EQ(ranks.watch().build_defect(),
+            "rank 2 on node2 runs another build of stoa-train or its libraries than rank 0 on node1");
+}
+
+TEST(RankWatch, RanksThatDidNotGreetYetAreNoDefect) {
+  Ranks ranks(3);
+  ranks.watch().greet({.rank = 1, .host = "node1", .build = "digest"}, ranks.now());
+  EXPECT_FALSE(ranks.watch().build_defect());
+}
+
+/// Each tenth of beats in which ranks of the first node and of the others wait.
+void beat_with_waits(Ranks& ranks, std::int64_t count, int beats, int first_node_tenths, int others_tenths) {
+  for (int i = 0; i < beats; ++i) {
+    ranks.clock().tick(1);
+    for (std::int64_t rank = 0; rank < count; ++rank) {
+      const int tenths = Ranks::host(rank) == "node1" ? first_node_tenths : others_tenths;
+      ranks.beat(rank).waiting = i % 10 < tenths ? "all_reduce" : "";
+      ++ranks.beat(rank).changes;
+    }
+    ranks.say();
+  }
+}
+
+TEST(RankWatch, TheNodeForWhichTheOthersWaitIsTheStraggler) {
+  Ranks ranks(6);
+  ranks.greet();
+  ranks.enter(LoopPhase::kTraining);
+  beat_with_waits(ranks, 6, 28, 1, 7);
+  EXPECT_FALSE(ranks.watch().straggler());  // too few heartbeats
+  beat_with_waits(ranks, 6, 32, 1, 7);
+  const auto slow = ranks.watch().straggler();
   ASSERT_TRUE(slow);
-  EXPECT_EQ(slow->host, "node2");
-  EXPECT_EQ(slow->waits, 0);
+  EXPECT_EQ(slow->host, "node1");
+  EXPECT_LT(slow->waits, 0.2);
+  EXPECT_GT(slow->others_wait, 0.6);
 }
 
-NodeReport good(const std::string& node) {
-  return {.node = node,
-          .unix_s = 1000,
-          .available_gib = 65,
-          .copy_gib_per_s = 9,
-          .gflops = 90,
-          .threads = 3,
-          .disk_s = 0.1};
+TEST(RankWatch, NodesThatWaitAboutAsMuchAreNoStragglers) {
+  for (const auto& [first, others] : {std::pair(4, 7), std::pair(5, 5), std::pair(0, 0), std::pair(7, 1)}) {
+    Ranks ranks(6);
+    ranks.greet();
+    ranks.enter(LoopPhase::kTraining);
+    beat_with_waits(ranks, 6, 60, first, others);
+    EXPECT_FALSE(ranks.watch().straggler()) << first << ' ' << others;
+  }
 }
 
-TEST(JudgeNodes, NamesTheBadOneAndWhy) {
-  const std::vector<std::string> asked = {"a", "b", "c"};
-  cluster::MachineSettings machine{.name = "site"};
-  machine.rate.resource = "core";
-  machine.peak_fp32_gflops.value = 33;
-  const auto judged = [&](const NodeReport& third, std::vector<LinkReport> links = {}) -> std::string {
-    const auto bad = judge_nodes(asked, {{good("a"), good("b"), third}, std::move(links)}, machine, 33, 1000);
-    return bad.empty() ? "" : bad[0].node + ": " + bad[0].reason;
-  };
-  EXPECT_EQ(judged(good("c")), "");
-  NodeReport bad = good("c");
-  bad.disk_defect = "/tmp/x: Read-only file system";
-  EXPECT_EQ(judged(bad), "c: /tmp/x: Read-only file system");
-  bad = good("c");
-  bad.available_gib = 20;
-  EXPECT_THAT(judged(bad), HasSubstr("20.0 GiB of memory are available, the job asks for 33"));
-  bad = good("c");
-  bad.unix_s = 1100;
-  EXPECT_THAT(judged(bad), HasSubstr("its clock is 100 s off"));
-  bad = good("c");
-  bad.gflops = 20;
-  EXPECT_THAT(judged(bad), HasSubstr("6.7 GFLOP/s a thread, less than a quarter of the 33 of site"));
-  bad = good("c");
-  bad.copy_gib_per_s = 2;
-  EXPECT_THAT(judged(bad), HasSubstr("memory copies 2.0 GiB/s"));
-  EXPECT_THAT(judged(good("c"), {{"a", "b", 900}, {"b", "a", 900}, {"c", "b", 33}, {"b", "c", 33}, {"a", "c", 900}}),
-              HasSubstr("c: 33 MiB/s to its neighbours"));
-  const auto silent = judge_nodes(asked, {{good("a"), good("b")}, {}}, machine, 0, 1000);
-  ASSERT_EQ(silent.size(), 1U);
-  EXPECT_EQ(silent[0].node, "c");
-  EXPECT_TRUE(judge_nodes(asked, {}, machine, 0, 1000).empty());
+TEST(RankWatch, OneNodeAloneIsNoStraggler) {
+  Ranks ranks(2);
+  ranks.greet();
+  ranks.enter(LoopPhase::kTraining);
+  beat_with_waits(ranks, 2, 60, 1, 1);
+  EXPECT_FALSE(ranks.watch().straggler());
 }
 
-TEST(NodeReportLines, AreReadBackAmongOtherLines) {
-  const auto reports = parse_reports("srun: something\n" + to_line(good("a")) + "\n{\"odd\": 1}\n{broken\n" +
-                                     to_line(LinkReport{"a", "b", 257}) + "\n");
-  ASSERT_EQ(reports.nodes.size(), 1U);
-  EXPECT_EQ(reports.nodes[0].gflops, 90);
-  ASSERT_EQ(reports.links.size(), 1U);
-  EXPECT_EQ(reports.links[0].mib_per_s, 257);
+TEST(RankWatch, AStragglerThatKeepsUpAgainIsForgotten) {
+  Ranks ranks(6);
+  ranks.greet();
+  ranks.enter(LoopPhase::kTraining);
+  beat_with_waits(ranks, 6, 60, 0, 8);
+  ASSERT_TRUE(ranks.watch().straggler());
+  beat_with_waits(ranks, 6, 120, 5, 5);
+  EXPECT_FALSE(ranks.watch().straggler());
 }
 
 }  // namespace
