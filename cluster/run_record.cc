@@ -155,7 +155,8 @@ struct Keep {
   }
   void operator()(const JobSubmitted& event) const {
     state.job = event;
-    state.asked.reset();
+    // The next job of a chain still has to hear what was asked of the one before.
+    if (event.how == SubmitWay::kSubmit) state.asked.reset();
     state.reason.clear();
   }
   void operator()(const AttemptStarted& event) const {

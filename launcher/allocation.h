@@ -54,8 +54,8 @@ class Allocation {
   /// What checks these nodes before the ranks start and prints node_check.h's lines; nothing where it is not wanted.
   enum class Check { kNodes, kLinks };
   virtual std::optional<ProcessSettings> preflight(std::span<const std::string> nodes, Check check) = 0;
-  /// Orders go over the ranks' lines to the supervisor; this is the way beside it. `all_connected`: each has a line.
-  virtual void ask_ranks_to_save(Process& starter, bool all_connected) = 0;
+  /// Orders go over the ranks' lines to the supervisor; this is a way beside it, where there is one.
+  virtual void ask_ranks_to_save(Process& starter) = 0;
   /// All of them, at once.
   virtual void kill_ranks(Process& starter) = 0;
   /// Those that are still there some seconds later, and what started them.

@@ -47,7 +47,7 @@ ProcessSettings LocalAllocation::ranks(const RankLaunch& launch) {
 }
 
 // mpirun passes the signal on.
-void LocalAllocation::ask_ranks_to_save(Process& starter, bool) { starter.signal(SIGUSR2); }
+void LocalAllocation::ask_ranks_to_save(Process& starter) { starter.signal(SIGUSR2); }
 
 // mpirun kills its ranks when it is asked; whoever does not listen is killed a little later.
 void LocalAllocation::kill_ranks(Process& starter) { starter.signal_group(SIGTERM); }

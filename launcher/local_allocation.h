@@ -38,7 +38,7 @@ class LocalAllocation final : public Allocation {
   ProcessSettings ranks(const RankLaunch& launch) override;
   std::string_view starter() const override { return "mpirun"; }
   std::optional<ProcessSettings> preflight(std::span<const std::string>, Check) override { return std::nullopt; }
-  void ask_ranks_to_save(Process& starter, bool all_connected) override;
+  void ask_ranks_to_save(Process& starter) override;
   void kill_ranks(Process& starter) override;
   void force_ranks(Process& starter) override;
   bool outlive_each_other() const override { return false; }

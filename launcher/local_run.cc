@@ -57,15 +57,6 @@ EndCause rehearsed_cause(DrillFault fault) {
   }
 }
 
-/// Nothing is at work that could still do what the run's user asked for: it is done, and the next start goes on.
-void settle_request(cluster::RunRecord& record, const Clock& clock) {
-  if (!record.state().asked) return;
-  if (record.state().asked->request == cluster::UserRequest::kCancel)
-    record.append(cluster::RunCancelled{clock.unix_s()});
-  else
-    record.append(cluster::RunPaused{clock.unix_s()});
-}
-
 }  // namespace
 
 void write_report(const RunDirectory& run, bool is_finished, std::FILE* out, Log& log) {

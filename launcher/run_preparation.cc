@@ -110,6 +110,14 @@ std::optional<cluster::AttemptEnded> reported_end(const RunDirectory& run, const
       .message = outcome->message};
 }
 
+void settle_request(cluster::RunRecord& record, const Clock& clock) {
+  if (!record.state().asked) return;
+  if (record.state().asked->request == cluster::UserRequest::kCancel)
+    record.append(cluster::RunCancelled{clock.unix_s()});
+  else
+    record.append(cluster::RunPaused{clock.unix_s()});
+}
+
 void close_open_attempt(const PreparedRun& run, cluster::RunRecord& record, cluster::EndCause cause) {
   const cluster::Attempt* open = record.state().running();
   if (open == nullptr) return;

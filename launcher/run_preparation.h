@@ -38,6 +38,9 @@ void complete_directory(const PreparedRun& run, cluster::RunRecord& record, cons
 /// An attempt that never reported back, because what started it was killed: ended from what it left.
 void close_open_attempt(const PreparedRun& run, cluster::RunRecord& record, cluster::EndCause cause);
 
+/// Nothing is at work that could still do what the run's user asked for: it is done, and the next start goes on.
+void settle_request(cluster::RunRecord& record, const Clock& clock);
+
 /// The end of an attempt: its outcome, completed by its last metrics. Nothing where it left no outcome.
 std::optional<cluster::AttemptEnded> reported_end(const RunDirectory& run, const std::string& attempt, double started);
 /// What was last heard of an attempt, from its metrics.

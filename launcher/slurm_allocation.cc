@@ -175,11 +175,9 @@ std::optional<ProcessSettings> SlurmAllocation::preflight(std::span<const std::s
   return settings;
 }
 
-// srun passes signals on, but a rank that has not come to its handler yet would die of it; the supervisor's order waits
-// for each rank instead. Where ranks cannot reach the supervisor, Slurm brings the signal to the steps.
-void SlurmAllocation::ask_ranks_to_save(Process&, bool all_connected) {
-  if (!all_connected) run_command({scancel_, "--signal=USR2", job_.id}, 10);
-}
+// The supervisor's order waits for each rank that comes. A signal would reach those that are still starting, and the
+// sentinel, and end them.
+void SlurmAllocation::ask_ranks_to_save(Process&) {}
 
 // Slurm kills the steps; srun, which is asked too, does so even where Slurm cannot be asked. (scancel --signal=KILL of
 // a job would end the whole job, and srun alone first waits for ranks that do not listen.)

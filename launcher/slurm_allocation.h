@@ -46,7 +46,7 @@ class SlurmAllocation final : public Allocation {
   ProcessSettings ranks(const RankLaunch& launch) override;
   std::string_view starter() const override { return "srun"; }
   std::optional<ProcessSettings> preflight(std::span<const std::string> nodes, Check check) override;
-  void ask_ranks_to_save(Process& starter, bool all_connected) override;
+  void ask_ranks_to_save(Process& starter) override;
   void kill_ranks(Process& starter) override;
   void force_ranks(Process& starter) override;
   bool outlive_each_other() const override { return true; }

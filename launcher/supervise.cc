@@ -93,6 +93,7 @@ class JobSupervision {
       close_open_attempt(run_, record_, cause_of_open_attempt(open->started, job_, slurm));
     if (record_.state().phase == RunPhase::kAbsent)
       record_.append(cluster::RunCreated{run_.experiment.name, clock_.unix_s()});
+    settle_request(record_, clock_);  // of a job that was gone before it heard it
     const RunPhase phase = record_.state().phase;
     if (phase == RunPhase::kPaused || phase == RunPhase::kCancelled || phase == RunPhase::kHeld) {
       fmt::print(out_, "{}: the run is {}: job {} ends; stoa resume goes on\n", run_.directory.path.string(),

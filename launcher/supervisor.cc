@@ -74,7 +74,9 @@ void give_cause(cluster::AttemptEnded& ended, ErrorKind& error, const AttemptEnd
   } else if (ended.outcome == AttemptOutcome::kFailed && error != ErrorKind::kComm) {
     ended.cause = EndCause::kError;
   } else {
-    ended.cause = end.stop.cause == EndCause::kSignal ? EndCause::kSignal : EndCause::kRankLost;
+    // Ranks that saved without an order of the supervisor's heard a signal of somebody else's.
+    const bool by_signal = end.stop.cause == EndCause::kSignal || ended.outcome == AttemptOutcome::kSaved;
+    ended.cause = by_signal ? EndCause::kSignal : EndCause::kRankLost;
   }
 }
 

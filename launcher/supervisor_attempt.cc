@@ -247,7 +247,7 @@ class Supervision {
     }
     end_.stop = std::move(order);
     hub_.order_all(SupervisorOrder::kSaveAndStop);
-    allocation_.ask_ranks_to_save(process_, watch_.greeted() == rules_.ranks);
+    allocation_.ask_ranks_to_save(process_);
     events_.stop_asked(end_.stop);
   }
 
